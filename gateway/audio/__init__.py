@@ -1,0 +1,1 @@
+"""Sound as bytes: pure functions, no I/O."""

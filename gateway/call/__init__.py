@@ -1,0 +1,1 @@
+"""What a call is: events in, commands out. Pure: no I/O, no clock, no randomness."""

@@ -1,0 +1,27 @@
+"""A call that somebody wants us to take, as any carrier describes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingCall:
+    """One delivery of the carrier's "what shall I do with this call?".
+
+    ``call_sid`` is the carrier's id of the call, ``line`` the line named in the webhook's path (empty: look up ``to``),
+    ``parameters`` everything that the carrier said, as it said it.
+    """
+
+    call_sid: str
+    account_sid: str
+    caller: str
+    called: str
+    direction: str = "inbound"
+    status: str = "ringing"
+    line: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)

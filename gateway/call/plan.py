@@ -1,0 +1,48 @@
+"""What the carrier is told to do with a call: a few verbs, in order. Carriers render them (Twilio as TwiML)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Open a media stream to us. The parameters (the token among them) come back in the stream's first message."""
+
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Ring somebody else and join the caller to them; ``to`` is a number in E.164, or ``sip:`` or ``client:``."""
+
+    to: str
+    timeout_s: int = 20
+    caller_id: str = ""
+    ask_after: bool = True
+    """Ask us what is next when the dialled party is gone or can't be reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Words in the carrier's own voice, for when the agent can't speak."""
+
+    text: str
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Refuse the call unanswered; only as a plan's only verb."""
+
+    reason: Literal["busy", "rejected"] = "busy"
+
+
+Verb: TypeAlias = Connect | Dial | Say | HangUp | Reject
+Plan: TypeAlias = tuple[Verb, ...]
