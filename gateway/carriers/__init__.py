@@ -1,0 +1,1 @@
+"""Sides towards the phone network."""

@@ -1,0 +1,1 @@
+"""Twilio: webhooks, Media Streams, TwiML, REST."""
