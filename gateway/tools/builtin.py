@@ -1,0 +1,88 @@
+"""The tools that every line may name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from gateway.errors import ToolError
+from gateway.tools.context import ToolContext
+from gateway.tools.spec import ToolSpec
+
+HANG_UP_REASONS: Final = ("done", "caller-asked", "wrong-number", "no-answer", "abusive-caller", "other")
+"""What the model may give as its reason for hanging up; a closed list, so that calls can be counted by it."""
+
+BUILTIN_NAMES: Final = ("hang_up", "transfer")
+
+
+def builtin(name: str, targets: Sequence[str] = ()) -> ToolSpec:
+    """Return the built-in tool of this name, made for a line that may transfer to these targets.
+
+    Raises:
+        KeyError: there is no such tool.
+        ValueError: the tool can do nothing on this line.
+    """
+    if name == "hang_up":
+        return HANG_UP
+    if name == "transfer":
+        return _transfer(targets)
+    raise KeyError(name)
+
+
+async def _run_hang_up(context: ToolContext, arguments: Mapping[str, Any]) -> str:
+    reason = arguments.get("reason")
+    await context.hang_up(reason if reason in HANG_UP_REASONS else "other")
+    return "The call ends as soon as the caller has heard you. Say goodbye briefly if you have not, else nothing."
+
+
+HANG_UP: Final = ToolSpec(
+    name="hang_up",
+    description=(
+        "End the call. Use it when the caller is done or asks for it, and say goodbye first. "
+        "The line is cut only after the caller has heard your last word."
+    ),
+    schema={
+        "type": "object",
+        "properties": {
+            "reason": {"type": "string", "enum": list(HANG_UP_REASONS), "description": "Why the call ends."},
+        },
+        "required": ["reason"],
+        "additionalProperties": False,
+    },
+    run=_run_hang_up,
+    effect="end",
+)
+
+
+async def _run_transfer(context: ToolContext, arguments: Mapping[str, Any]) -> str:
+    target = arguments.get("target")
+    if not isinstance(target, str):
+        raise ToolError(f"Say whom to transfer to: {', '.join(context.targets)}.")
+    await context.transfer(target)
+    return f"The caller is put through to {target} as soon as they have heard you. Tell them, if you have not."
+
+
+def _transfer(targets: Sequence[str]) -> ToolSpec:
+    if not targets:
+        raise ValueError("the line names nobody to transfer to")
+    return ToolSpec(
+        name="transfer",
+        description=(
+            "Put the caller through to somebody else and leave the call. Tell the caller first. "
+            "It happens only after the caller has heard your last word."
+        ),
+        schema={
+            "type": "object",
+            "properties": {
+                "target": {
+                    "type": "string",
+                    "enum": list(targets),
+                    "description": "Whom to put the caller through to.",
+                },
+            },
+            "required": ["target"],
+            "additionalProperties": False,
+        },
+        run=_run_transfer,
+        effect="transfer",
+    )
