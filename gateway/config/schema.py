@@ -1,0 +1,294 @@
+"""What a line file may say (``LineFile``, ``AgentFile``), and what a line is once it is resolved (``LineConfig``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+
+from gateway.call.policy import BargeIn, Clip, EndRoute, OnFailure, Policy, Target
+from gateway.config.model_options import (
+    ModelConfig,
+    PromptConfig,
+    ReasoningConfig,
+    TracingConfig,
+    TranscriptionConfig,
+    TurnDetectionConfig,
+    VoiceConfig,
+)
+from gateway.config.units import (
+    Checked,
+    Dialled,
+    Language,
+    Name,
+    PhoneNumber,
+    Reference,
+    Seconds,
+    Timezone,
+    between,
+    whole_seconds,
+    wrong,
+)
+
+__all__ = [
+    "BUILT_IN_TOOLS",
+    "AgentConfig",
+    "AgentFile",
+    "ApprovalsConfig",
+    "BargeInConfig",
+    "GreetingClip",
+    "LimitsConfig",
+    "LineConfig",
+    "LineFile",
+    "ModelConfig",
+    "OnFailureConfig",
+    "PromptConfig",
+    "ReasoningConfig",
+    "TracingConfig",
+    "TranscriptionConfig",
+    "TransferConfig",
+    "TurnDetectionConfig",
+    "VoiceConfig",
+]
+
+BUILT_IN_TOOLS = ("hang_up", "transfer")
+"""The tools that every agent may be given by their bare names."""
+
+
+# ---- As written -----------------------------------------------------------------------------------------------------
+
+
+class AgentFile(Checked):
+    """One agent: what it knows, what it may do, and to whom it may hand the caller."""
+
+    instructions: str = Field(
+        min_length=1,
+        description="What the agent is told, as text or as `file:prompts/name.md`; `{{name}}` is a variable.",
+    )
+    handoff_description: str = Field(
+        default="", description="What other agents are told about when to hand over to this one."
+    )
+    handoffs: tuple[str, ...] = Field(default=(), description="The agents that it may hand the caller to.")
+    tools: tuple[str, ...] = Field(
+        default=(), description='What it may do: `hang_up`, `transfer`, or `"module:function"` in `tools/module.py`.'
+    )
+    needs_approval: tuple[str, ...] = Field(default=(), description="Those of its tools that wait for a yes.")
+    guardrails: tuple[Reference, ...] = Field(
+        default=(), description="Checks of what this agent says, `module:function`."
+    )
+
+
+class GreetingClip(Checked):
+    """A recorded greeting."""
+
+    clip: str = Field(min_length=1, description="A WAV file in the folder, such as `clips/hello.wav`.")
+    text: str = Field(default="", description="What it says, for the transcript and for the agent.")
+
+
+class TransferConfig(Checked):
+    """Somebody to whom agents may transfer the caller, by this name only."""
+
+    to: Dialled = Field(description="A number in E.164, `sip:name@host` or `client:name`.")
+    timeout: Annotated[Seconds, AfterValidator(whole_seconds), AfterValidator(between("5s", "10m"))] = Field(
+        default=20.0, description="How long it rings."
+    )
+    caller_id: PhoneNumber | None = Field(default=None, description="The number shown; by default the caller's.")
+
+
+def _check_next(value: str) -> str:
+    if value in {"voicemail", "reject"} or value.startswith("agent:"):
+        raise wrong(f"then: {value} is not supported yet", "write hang_up, or transfer:<name>", unsupported=True)
+    if value != "hang_up" and not value.startswith("transfer:"):
+        raise wrong(f"{value!r} is nothing that can follow", "write hang_up, or transfer:<name>")
+    return value
+
+
+class OnFailureConfig(Checked):
+    """What the caller hears when the agent can't speak."""
+
+    say: str = Field(default=OnFailure().say, min_length=1, description="A sentence in the carrier's voice.")
+    then: Annotated[str, AfterValidator(_check_next)] = Field(
+        default="hang_up", description="`hang_up`, or `transfer:<name>`."
+    )
+
+
+class LimitsConfig(Checked):
+    """What keeps a call, or a caller, within bounds."""
+
+    max_duration: Annotated[Seconds, AfterValidator(between("10s", "24h"))] = Field(
+        default=1800.0, description="The longest call."
+    )
+    silence: Annotated[Seconds, AfterValidator(between("5s", "1h"))] = Field(
+        default=60.0, description="The call ends after this long without speech on either side."
+    )
+    calls_per_caller: int = Field(default=10, ge=1, description="Calls of one number to this line within an hour.")
+    concurrent_calls: int | None = Field(
+        default=None, ge=1, description="Calls at once; more hear busy. By default no limit."
+    )
+
+
+class BargeInConfig(Checked):
+    """When the caller may cut the agent short."""
+
+    allowed: bool = Field(default=True, description="Whether at all.")
+    min_speech: Annotated[Seconds, AfterValidator(between("0s", "5s"))] = Field(
+        default=0.0, description="How much speech it takes; coughs and a short yes don't cut then."
+    )
+    protect_greeting: bool = Field(default=False, description="Whether the greeting is always heard out.")
+
+
+class ApprovalsConfig(Checked):
+    """How a tool that needs approval gets its yes."""
+
+    keypad: bool = Field(default=True, description="Whether the caller may say yes with 1 and no with 2.")
+    timeout: Annotated[Seconds, AfterValidator(between("1s", "10m"))] = Field(
+        default=30.0, description="No answer within this time is a no."
+    )
+
+
+def _as_greeting(value: object) -> str:
+    return "<clip>" if isinstance(value, dict) else "<text>"
+
+
+Greeting: TypeAlias = Annotated[
+    Annotated[str, Tag("<text>")] | Annotated[GreetingClip, Tag("<clip>")], Discriminator(_as_greeting)
+]
+
+
+class LineFile(Checked):
+    """One line: a file of agents_config, laid over ``_defaults.yaml``."""
+
+    number: PhoneNumber | None = Field(
+        default=None, description="The number that this line answers, in E.164 and in quotes."
+    )
+    numbers: tuple[PhoneNumber, ...] = Field(default=(), description="Several of them; instead of `number`.")
+    default: bool = Field(default=False, description="Whether this line answers every number that no line names.")
+    label: str = Field(default="", description="Its name for people; by default the file's name.")
+    timezone: Timezone = Field(default="UTC", description="Where the line is: what tools call today and now.")
+    language: Language = Field(
+        default="en-US",
+        description="What is spoken: of the carrier's voice, and of the transcription where it is written down.",
+    )
+    vars: dict[Name, str] = Field(
+        default_factory=dict,
+        description="Values for `{{name}}` in instructions, prompts, the greeting and `say`. `{{line}}`, `{{label}}`, "
+        "`{{language}}` and `{{timezone}}` are always there.",
+    )
+    greeting: Greeting | None = Field(
+        default=None, description="What callers hear first: text that the agent speaks, or `{clip, text}`, a recording."
+    )
+    instructions: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The short form for a line with one agent; instead of `agent` and `agents`.",
+    )
+    tools: tuple[str, ...] = Field(default=(), description="With `instructions`: what the agent may do.")
+    needs_approval: tuple[str, ...] = Field(
+        default=(), description="With `instructions`: those tools that wait for a yes."
+    )
+    agent: str | None = Field(
+        default=None,
+        description="Who picks up: a name in `agents` or in `agents/`, or `module:attribute`, a RealtimeAgent in your "
+        "Python. Not needed where `agents` has one only.",
+    )
+    agents: dict[Name, AgentFile] = Field(
+        default_factory=dict, description="The line's own agents; they win over files in `agents/`."
+    )
+    model: ModelConfig = Field(default=ModelConfig(), description="The realtime model.")
+    guardrails: tuple[Reference, ...] = Field(
+        default=(), description="Checks of what any agent says, `module:function`."
+    )
+    guardrail_debounce: int = Field(
+        default=100, ge=1, le=10_000, description="How many characters the agent says between two checks."
+    )
+    transfer: dict[Name, TransferConfig] = Field(default_factory=dict, description="Whom agents may transfer to.")
+    on_failure: OnFailureConfig = Field(
+        default=OnFailureConfig(), description="What happens when the agent can't speak."
+    )
+    limits: LimitsConfig = Field(default=LimitsConfig(), description="What keeps calls within bounds.")
+    barge_in: BargeInConfig = Field(default=BargeInConfig(), description="When the caller may cut the agent short.")
+    approvals: ApprovalsConfig = Field(
+        default=ApprovalsConfig(), description="How a tool that needs approval gets its yes."
+    )
+    end_by: Literal["stream", "rest"] = Field(
+        default="stream",
+        description="How the gateway ends or moves a call: by closing its stream, or by the carrier's REST API.",
+    )
+
+    @model_validator(mode="after")
+    def _numbers_once(self) -> LineFile:
+        if self.number and self.numbers:
+            raise wrong("both number and numbers are given", "put all of them into numbers")
+        return self
+
+
+# ---- Resolved -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """An agent of a line: prompts read, variables filled in, every name checked."""
+
+    name: str
+    instructions: str
+    handoff_description: str = ""
+    handoffs: tuple[str, ...] = ()
+    """Names of agents, all of them keys of the line's ``agents``."""
+    tools: tuple[str, ...] = ()
+    """Built-in names, or ``module:function`` (see :func:`gateway.config.python_names.module_file`)."""
+    needs_approval: tuple[str, ...] = ()
+    """Some of ``tools``, written the same way."""
+    guardrails: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LineConfig:
+    """A line: everything that a call on it needs, from one snapshot of the folder."""
+
+    id: str
+    agent: str
+    """A key of ``agents``; or ``module:attribute``, a RealtimeAgent in the user's Python (then ``agents`` is empty)."""
+    agents: Mapping[str, AgentConfig] = field(default_factory=lambda: MappingProxyType({}))
+    """Those that can be reached from ``agent``, by name."""
+    folder: Path = Path("agents_config")
+    """Where the user's Python is found: in it and in its ``tools/``."""
+    numbers: tuple[str, ...] = ()
+    default: bool = False
+    label: str = ""
+    timezone: str = "UTC"
+    language: str = "en-US"
+    vars: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    greeting: str = ""
+    greeting_clip: Clip | None = None
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """``url`` and ``headers`` are filled in from the environment that the folder was read with."""
+    guardrails: tuple[str, ...] = ()
+    guardrail_debounce: int = 100
+    """Characters."""
+    transfer: Mapping[str, Target] = field(default_factory=lambda: MappingProxyType({}))
+    on_failure: OnFailure = field(default_factory=OnFailure)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    barge_in: BargeIn = field(default_factory=BargeIn)
+    approvals: ApprovalsConfig = field(default_factory=ApprovalsConfig)
+    end_by: EndRoute = "stream"
+
+    def policy(self) -> Policy:
+        """Return what the call's own decisions depend on."""
+        return Policy(
+            line=self.id,
+            language=self.language,
+            greeting=self.greeting,
+            greeting_clip=self.greeting_clip,
+            barge_in=self.barge_in,
+            transfers=self.transfer,
+            on_failure=self.on_failure,
+            end_by=self.end_by,
+            max_duration=self.limits.max_duration,
+            silence=self.limits.silence,
+            approval=self.approvals.timeout,
+            approve_by_keypad=self.approvals.keypad,
+        )

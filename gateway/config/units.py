@@ -1,0 +1,163 @@
+"""The kinds of values that a line file holds: durations, phone numbers, names, references to Python."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+NAME = re.compile(r"[a-z][a-z0-9_-]*")
+REFERENCE = re.compile(r"(?P<module>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)")
+"""``module:name`` in the user's Python."""
+VARIABLE = re.compile(r"\{\{\s*(?P<name>[^{}]*?)\s*\}\}")
+ENVIRONMENT = re.compile(r"\$\{(?P<name>[A-Z_][A-Z0-9_]*)\}")
+
+_DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>ms|s|m|h)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|\d{3}))?")
+
+
+class Checked(BaseModel):
+    """A part of a file: nothing unknown in it, nothing converted silently, never changed after it was read."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def wrong(message: str, remedy: str = "", *, unsupported: bool = False) -> PydanticCustomError:
+    """Return the error of a value: what is wrong, and what to write instead."""
+    kind = "unsupported" if unsupported else "wrong"
+    return PydanticCustomError(kind, "{message}", {"message": message, "remedy": remedy})
+
+
+def parse_duration(value: object) -> object:
+    """Turn ``20s`` into 20.0; anything that has no unit is refused."""
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
+        return float(match["number"]) * _SECONDS[match["unit"]]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise wrong(f"{value} has no unit", f'write "{value}s" for seconds; units are ms, s, m and h')
+    raise wrong(f"{value!r} is not a duration", 'write a number and ms, s, m or h, such as "20s"')
+
+
+def format_duration(seconds: float) -> str:
+    """Turn 1800.0 into ``30m``: the shortest form that reads back as the same."""
+    if seconds == 0:
+        return "0s"
+    for unit in ("h", "m", "s"):
+        if (count := seconds / _SECONDS[unit]) == int(count):
+            return f"{int(count)}{unit}"
+    return f"{seconds * 1000:g}ms"
+
+
+def between(low: str, high: str) -> Callable[[float], float]:
+    """Return a check that a duration lies between two others, both allowed."""
+    least, most = _as_seconds(low), _as_seconds(high)
+
+    def check(value: float) -> float:
+        if not least <= value <= most:
+            raise wrong(f"{format_duration(value)} is not between {low} and {high}")
+        return value
+
+    return check
+
+
+def _as_seconds(text: str) -> float:
+    seconds = parse_duration(text)
+    assert isinstance(seconds, float)  # noqa: S101 - the bounds are ours
+    return seconds
+
+
+def whole_seconds(value: float) -> float:
+    if value != int(value):
+        raise wrong(f"{format_duration(value)} is not a whole number of seconds", "the carrier counts in seconds")
+    return value
+
+
+def parse_number(value: object) -> object:
+    """Return a phone number in E.164 (ITU-T), as it was written; anything else is refused."""
+    import phonenumbers  # noqa: PLC0415 - its metadata takes a moment to load, and only files with numbers need it
+
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise wrong(f"found a number, {value}, where a phone number belongs", f'put it in quotes: "+{value}"')
+    if not isinstance(value, str):
+        raise wrong("expected a phone number", 'write it in E.164 and in quotes: "+14155550100"')
+    if value.endswith("*"):
+        raise wrong(f"blocks of numbers ({value}) are not supported yet", "list each number", unsupported=True)
+    if value.startswith("sip:"):
+        raise wrong(f"SIP addresses as numbers ({value}) are not supported yet", unsupported=True)
+    digits = re.sub(r"[\s().\u2010-\u2015/-]", "", value)
+    if digits != value and re.fullmatch(r"\+[1-9]\d{6,14}", digits):
+        raise wrong(f"{value!r} is not in E.164", f'write it without spaces and signs: "{digits}"')
+    if re.fullmatch(r"[1-9]\d{6,14}", digits):
+        raise wrong(f"{value!r} has no country code", f'E.164 begins with + and the country: "+{digits}"')
+    try:
+        possible = phonenumbers.is_possible_number(phonenumbers.parse(value))
+    except phonenumbers.NumberParseException:
+        possible = False
+    if not possible or not re.fullmatch(r"\+[1-9]\d{6,14}", value):
+        raise wrong(f"{value!r} is not a phone number", 'write it in E.164 and in quotes: "+14155550100"')
+    return value
+
+
+def _parse_dialled(value: object) -> object:
+    if isinstance(value, str) and value.startswith(("sip:", "sips:", "client:")):
+        if re.fullmatch(r"sips?:[^\s@]+@[^\s@]+|client:[^\s@]+", value):
+            return value
+        raise wrong(f"{value!r} is not an address", "write sip:name@host, or client:name")
+    return parse_number(value)
+
+
+def _check_language(value: str) -> str:
+    if not _LANGUAGE.fullmatch(value):
+        raise wrong(f"{value!r} is not a language tag", "write it as in BCP 47: en-US, de-CH, fr")
+    return value
+
+
+def _check_timezone(value: str) -> str:
+    import difflib  # noqa: PLC0415 - only lines with a time zone pay for it
+    import zoneinfo  # noqa: PLC0415
+
+    known = zoneinfo.available_timezones()
+    if known and value not in known:
+        near = difflib.get_close_matches(value, known, n=1)
+        raise wrong(f"{value!r} is not a time zone", f"did you mean {near[0]}?" if near else "such as Europe/Zurich")
+    return value
+
+
+def _check_name(value: str) -> str:
+    if not NAME.fullmatch(value):
+        raise wrong(f"{value!r} is not a name", "use lower-case letters, digits, _ and -, beginning with a letter")
+    return value
+
+
+def _check_reference(value: str) -> str:
+    if not REFERENCE.fullmatch(value):
+        raise wrong(f"{value!r} does not name a function", 'write "module:function", a function in tools/module.py')
+    return value
+
+
+Seconds: TypeAlias = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration),
+    WithJsonSchema(
+        {"type": "string", "pattern": rf"^{_DURATION.pattern}$".replace("?P<number>", "").replace("?P<unit>", "")}
+    ),
+]
+"""Written as ``20s``, ``30m`` or ``200ms``; held as seconds."""
+
+PhoneNumber: TypeAlias = Annotated[
+    str, BeforeValidator(parse_number), WithJsonSchema({"type": "string", "pattern": r"^\+[1-9]\d{6,14}$"})
+]
+Dialled: TypeAlias = Annotated[
+    str,
+    BeforeValidator(_parse_dialled),
+    WithJsonSchema({"type": "string", "pattern": r"^(\+[1-9]\d{6,14}|sips?:[^\s@]+@[^\s@]+|client:[^\s@]+)$"}),
+]
+"""Who can be rung: a number in E.164, ``sip:name@host`` or ``client:name``."""
+Name: TypeAlias = Annotated[str, AfterValidator(_check_name)]
+Language: TypeAlias = Annotated[str, AfterValidator(_check_language)]
+Timezone: TypeAlias = Annotated[str, AfterValidator(_check_timezone)]
+Reference: TypeAlias = Annotated[str, AfterValidator(_check_reference)]
