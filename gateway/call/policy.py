@@ -70,6 +70,8 @@ class Policy:
     """The longest wait for the agent's last word before hanging up or transferring."""
     model_ready: float = 4.0
     """The longest wait for the model after the stream began, before on_failure is heard."""
+    end_of_speech: float = 0.5
+    """The silence that makes the model call a turn over; it is part of the model's own mark of the end."""
     response_stuck: float = 10.0
     """The longest silence of the model while it owes us something."""
     approval: float = 30.0

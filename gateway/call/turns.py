@@ -1,0 +1,128 @@
+"""Who spoke when, what they said, what of it was heard, and how long the caller waited.
+
+A turn is one uninterrupted contribution of one party. The caller's turns come from the model's voice detector and its
+transcription, which arrives late and out of order; the agent's from the items that it generates and from the playout
+ledger. All times are seconds of the call's ``now``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(slots=True)
+class Turn:
+    """One party's contribution.
+
+    ``generated`` is all text; ``heard`` the part that reached the ear (an estimate: the API sends no word times, design
+    rule 15), equal to ``generated`` for the caller. ``waited_sent`` and ``waited_heard`` are the seconds from the
+    caller's last sound to the first audio of this answer sent to the carrier, and heard by the caller.
+    """
+
+    speaker: Literal["caller", "agent"]
+    item_id: str
+    began: float
+    agent: str = ""
+    ended: float | None = None
+    generated: str = ""
+    heard: str = ""
+    generated_ms: float = 0.0
+    heard_ms: float = 0.0
+    cut: bool = False
+    transcription_failed: bool = False
+    waited_sent: float | None = None
+    waited_heard: float | None = None
+
+    @property
+    def unheard(self) -> str:
+        """What was generated and never reached the ear."""
+        return self.generated[len(self.heard) :].strip()
+
+
+class Turns:
+    """The turns of a call, in the order in which they were begun."""
+
+    __slots__ = ("_answered", "_by_item", "_waiting_since", "turns")
+
+    def __init__(self) -> None:
+        self.turns: list[Turn] = []
+        self._by_item: dict[str, Turn] = {}
+        self._waiting_since: float | None = None
+        self._answered: dict[str, float] = {}
+
+    def caller_began(self, item_id: str, at: float) -> None:
+        self._open(Turn("caller", item_id, at))
+        self._waiting_since = None
+
+    def caller_ended(self, item_id: str, at: float) -> None:
+        """Close a caller's turn; the wait for an answer begins with the last sound."""
+        turn = self._by_item.get(item_id) or self._open(Turn("caller", item_id, at))
+        turn.ended = at
+        self._waiting_since = at
+
+    def caller_said(self, item_id: str, text: str, at: float, *, final: bool = True, failed: bool = False) -> None:
+        """Put a transcription where its speech was, whenever it comes."""
+        turn = self._by_item.get(item_id) or self._open(Turn("caller", item_id, at, ended=at))
+        turn.transcription_failed = failed
+        if not failed:
+            turn.generated = text if final else turn.generated + text
+            turn.heard = turn.generated
+
+    def agent_said(self, item_id: str, text: str, at: float, agent: str, *, final: bool) -> None:
+        turn = self._by_item.get(item_id) or self._open(Turn("agent", item_id, at, agent))
+        turn.generated = text if final else turn.generated + text
+
+    def agent_sent(self, item_id: str, at: float, agent: str) -> None:
+        """Note audio of an item leaving for the carrier; the first of an answer ends the caller's wait."""
+        turn = self._by_item.get(item_id) or self._open(Turn("agent", item_id, at, agent))
+        if self._waiting_since is not None:
+            turn.waited_sent = at - self._waiting_since
+            self._answered[item_id] = self._waiting_since
+            self._waiting_since = None
+
+    def agent_heard(
+        self, item_id: str, *, began: float | None, ended: float | None, heard_ms: float, generated_ms: float
+    ) -> Turn | None:
+        """Take the ledger's word on how much of an item reached the ear, and when."""
+        turn = self._by_item.get(item_id)
+        if turn is None:
+            return None
+        turn.heard_ms, turn.generated_ms = heard_ms, generated_ms
+        turn.heard = estimate_heard(turn.generated, generated_ms, heard_ms)
+        if ended is not None:
+            turn.ended = ended
+        if began is not None and turn.waited_heard is None and item_id in self._answered:
+            turn.waited_heard = began - self._answered.pop(item_id)
+        return turn
+
+    def of(self, item_id: str) -> Turn | None:
+        return self._by_item.get(item_id)
+
+    def so_far(self) -> str:
+        """Return the conversation as it was heard, for a model that has to be told of it."""
+        return "\n".join(f"{turn.speaker}: {turn.heard}" for turn in self.turns if turn.heard)
+
+    def _open(self, turn: Turn) -> Turn:
+        self.turns.append(turn)
+        self._by_item[turn.item_id] = turn
+        return turn
+
+
+def estimate_heard(text: str, generated_ms: float, heard_ms: float) -> str:
+    """Return the words of ``text`` that fit into the heard part of its audio, in proportion.
+
+    A word counts as heard when its middle was. Punctuation that follows the last heard word goes with it.
+    """
+    if generated_ms <= 0 or heard_ms <= 0:
+        return ""
+    if heard_ms >= generated_ms:
+        return text
+    reach = len(text) * heard_ms / generated_ms
+    end = start = 0
+    for word in text.split():
+        start = text.index(word, start)
+        if start + len(word) / 2 > reach:
+            break
+        end = start = start + len(word)
+    return text[:end]
