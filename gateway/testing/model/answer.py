@@ -27,6 +27,13 @@ SENTENCES = {
 }
 
 
+RATE_LIMITS = [{"name": "tokens", "limit": 40_000, "remaining": 38_490, "reset_seconds": 2.265}]
+"""Sent after response.done, as traces of the API show, though its reference says at the beginning."""
+
+OBFUSCATION = "hVt3kQz0Rf"
+"""Deltas of text carry padding of this name on the wire; it is in no published schema, so clients must ignore it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Why a turn is wanted: the how many-th of its session, what caused it, and ``response`` of response.create."""
@@ -59,8 +66,6 @@ class Answer:
     def begin(self) -> None:
         """Announce the response."""
         self.session.send("response.created", response=self._wire("in_progress", None))
-        limits = [{"name": "tokens", "limit": 40_000, "remaining": 39_000, "reset_seconds": 1.5}]
-        self.session.send("rate_limits.updated", rate_limits=limits)
 
     async def run(self) -> None:
         """Give the answer that the script has, until it is over or cancelled."""
@@ -116,10 +121,11 @@ class Answer:
         content.extend(piece, chunk)
         self._deltas += 1
         if content.type == "output_text":
-            self._part_event("response.output_text.delta", item, delta=piece)
+            self._part_event("response.output_text.delta", item, delta=piece, obfuscation=OBFUSCATION)
             return
         if piece:
-            self._part_event("response.output_audio_transcript.delta", item, delta=piece)
+            kind = "response.output_audio_transcript.delta"
+            self._part_event(kind, item, delta=piece, obfuscation=OBFUSCATION)
         if chunk:
             if self._spoke_at is None:
                 self._spoke_at = self.session.link.now()
@@ -137,7 +143,8 @@ class Answer:
             half = len(part.arguments) // 2
             for piece in filter(None, (part.arguments[:half], part.arguments[half:])):
                 item.arguments += piece
-                self._item_event("response.function_call_arguments.delta", item, call_id=call_id, delta=piece)
+                kind = "response.function_call_arguments.delta"
+                self._item_event(kind, item, call_id=call_id, delta=piece, obfuscation=OBFUSCATION)
             self._close(item, "completed")
             await asyncio.sleep(0)
 
@@ -184,6 +191,7 @@ class Answer:
         self.session.answer_ended(self)
         if not self._fault(Fault.DONE_LOST):
             self.session.send("response.done", response=self._wire(status, reason))
+            self.session.send("rate_limits.updated", rate_limits=RATE_LIMITS)
 
     def _late_deltas(self, item: Item) -> None:
         for _ in range(3):

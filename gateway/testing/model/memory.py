@@ -82,7 +82,7 @@ class Item:
 
     def wire(self, *, with_audio: bool = False) -> JSON:
         """Render it as in the API, with its audio only for conversation.item.retrieved."""
-        item: JSON = {"id": self.id, "object": "realtime.item", "type": self.type, "status": self.status}
+        item: JSON = {"id": self.id, "type": self.type, "status": self.status}
         match self.type:
             case "message":
                 item |= {"role": self.role, "content": [part.wire(with_audio=with_audio) for part in self.content]}

@@ -64,6 +64,30 @@ class Turn:
         return replace(other, parts=self.parts + other.parts, delay=delay)
 
 
+def turn_from(data: Any) -> Turn:
+    """Read a turn from JSON; a list of turns makes one response.
+
+    ``{"say": "Hi", "seconds": 2}``, ``{"call": "find", "arguments": {}}``, ``{"hand_over": "faq"}``,
+    ``{"fail": "server_error"}``, ``{"nothing": true}``.
+    """
+    if isinstance(data, list):
+        turns = [turn_from(each) for each in data]
+        return sum(turns[1:], turns[0]) if turns else nothing()
+    match data:
+        case {"say": text}:
+            return say(text, data.get("seconds"))
+        case {"call": name}:
+            return call_tool(name, data.get("arguments"))
+        case {"hand_over": agent}:
+            return hand_over(agent)
+        case {"fail": code}:
+            return fail(code)
+        case {"nothing": _}:
+            return nothing()
+        case _:
+            raise ValueError(f"not a turn: {data!r}")
+
+
 def say(text: str, seconds: float | None = None, *, audio: bytes | None = None) -> Turn:
     """Speak ``text`` for ``seconds`` (by default as long as its words take)."""
     return Turn((Say(text, seconds, audio),))

@@ -16,6 +16,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from gateway.testing.model.faults import Fault, Faults
+from gateway.testing.model.script import Turn
 from gateway.testing.model.session import ModelSession, Script
 from gateway.testing.model.timing import Timing
 
@@ -34,7 +35,8 @@ class ScriptedModel:
 
     ``script`` holds for every connection, ``scripts`` for the first, the second ... : turns to take in order, or an
     ``async def brain(session, asked) -> Turn``. ``faults`` apply to all connections and can be switched at any time.
-    With ``record`` off neither messages nor audio are kept, for long runs.
+    A script that is used up goes on with ``otherwise``, or with sentences of two seconds. With ``record`` off neither
+    messages nor audio are kept, for long runs.
     """
 
     def __init__(
@@ -48,8 +50,10 @@ class ScriptedModel:
         host: str = "127.0.0.1",
         port: int = 0,
         record: bool = True,
+        otherwise: Turn | None = None,
     ) -> None:
         self.script = script
+        self.otherwise = otherwise
         self.scripts = list(scripts)
         self.timing = timing or Timing()
         self.faults = Faults(*faults)
@@ -155,6 +159,7 @@ class ScriptedModel:
             timing=self.timing,
             record=self.record,
         )
+        session.otherwise = self.otherwise
         self.sessions.append(session)
         async with self._connected:
             self._connected.notify_all()

@@ -63,6 +63,7 @@ class ModelSession:
         self.faults = faults
         self.timing = timing
         self.script: deque[Turn] | Brain = script if callable(script) else deque(script)
+        self.otherwise: Turn | None = None
         self.answers: list[Answer] = []
         self.next_frame = 0
         self.has_spoken = False
@@ -196,10 +197,12 @@ class ModelSession:
             self.active.cancel(reason)
 
     async def next_turn(self, asked: Asked) -> Turn:
-        """Give the next turn of the script; a script that is used up goes on with sentences of two seconds."""
+        """Give the next turn of the script, or ``otherwise`` when it is used up."""
         if not isinstance(self.script, deque):
             return await self.script(self, asked)
-        return self.script.popleft() if self.script else say(f"This is answer number {asked.number}.", 2.0)
+        if self.script:
+            return self.script.popleft()
+        return self.otherwise or say(f"This is answer number {asked.number}.", 2.0)
 
     def answer_ended(self, answer: Answer) -> None:
         """Take note that a response is over; the idle timeout runs from the end of its playing."""
