@@ -9,7 +9,6 @@ time is left to what blocks it, and another takes its place.
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
@@ -17,7 +16,7 @@ import structlog
 
 from gateway.errors import ToolError
 from gateway.realtime.tool_output import text_of
-from gateway.realtime.toolsthread import Job, Live, Threads, Worker
+from gateway.realtime.toolsthread import Job, Live, Threads, Worker, described
 from gateway.tools.spec import DEFAULT_TIMEOUT
 
 log = structlog.get_logger()
@@ -191,10 +190,3 @@ def _too_long(name: str, timeout: float) -> str:
         f"The tool {name} took longer than {timeout:g} seconds and was given up; what it was to do may still happen. "
         "Tell the caller that this did not work right now, and offer another way."
     )
-
-
-def described(error: BaseException) -> dict[str, str]:
-    """Say what went wrong in the user's Python and where, as keys for the log; its message may be personal."""
-    frames = traceback.extract_tb(error.__traceback__)
-    at = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    return {"error": type(error).__name__, "at": at, "pii_message": str(error)[:500]}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import threading
+import traceback
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -80,9 +82,9 @@ class Job:
         except asyncio.CancelledError:
             # By us, or by the tool itself; passed on, the latter would look like the end of the session.
             settle(self.future, error=ToolError(f"The tool {self.name} was cancelled."))
-        except (SystemExit, KeyboardInterrupt):
+        except (SystemExit, KeyboardInterrupt) as error:
             settle(self.future, error=ToolError(f"The tool {self.name} failed."))
-            log.exception("tool-wanted-to-exit", tool=self.name, call_id=self.call_id)
+            log.warning("tool-wanted-to-exit", tool=self.name, call_id=self.call_id, **described(error))
         except BaseException as error:  # noqa: BLE001 - it is whoever waits for the future that handles it
             settle(self.future, error=error)
         else:
@@ -187,11 +189,14 @@ class Worker:
                 self._loop.close()
 
     def _cancel_all(self) -> None:
+        self._retired = False  # it ends already; tasks that end now must not stop it once more
         tasks = asyncio.all_tasks(self._loop)
         for task in tasks:
             task.cancel()
         if tasks:
-            self._loop.run_until_complete(asyncio.wait(tasks, timeout=STOP_WAIT))
+            # A tool may stop the loop while it is cancelled.
+            with contextlib.suppress(RuntimeError):
+                self._loop.run_until_complete(asyncio.wait(tasks, timeout=STOP_WAIT))
 
 
 class Threads(ThreadPoolExecutor):
@@ -259,3 +264,10 @@ def settle(future: Future[Any], *, result: object = None, error: BaseException |
             future.set_result(result)
     except InvalidStateError:
         return
+
+
+def described(error: BaseException) -> dict[str, str]:
+    """Say what went wrong in the user's Python and where, as keys for the log; its message may be personal."""
+    frames = traceback.extract_tb(error.__traceback__)
+    at = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return {"error": type(error).__name__, "at": at, "pii_message": str(error)[:500]}
