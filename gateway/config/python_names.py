@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.config.explain import nearest
+from gateway.config.folder import Folder
+from gateway.config.tree import Leaf
 from gateway.config.units import REFERENCE
 from gateway.errors import Fault
-
-
-@dataclass(frozen=True, slots=True)
-class PythonFile:
-    """A file of the user's Python: the names at its top level, or the fault that keeps it from being read."""
-
-    path: Path
-    names: frozenset[str] = frozenset()
-    functions: frozenset[str] = frozenset()
-    """Those of the names that are ``def`` or ``async def``."""
-    fault: Fault | None = None
 
 
 def split_reference(text: str) -> tuple[str, str] | None:
@@ -30,43 +21,80 @@ def split_reference(text: str) -> tuple[str, str] | None:
 
 def module_file(folder: Path, module: str) -> Path | None:
     """Return the file of a module: ``tools/module.py`` in the folder, or ``module.py`` beside the lines."""
-    relative = Path(*module.split(".")).with_suffix(".py")
-    return next((path for path in (folder / "tools" / relative, folder / relative) if path.is_file()), None)
+    return next((path for name in _candidates(module) if (path := folder / name).is_file()), None)
 
 
-def modules(folder: Path) -> list[str]:
-    """Return the names of all modules that a line may refer to."""
-    return sorted(
-        {
-            ".".join(path.relative_to(root).with_suffix("").parts)
-            for root, pattern in ((folder / "tools", "**/*.py"), (folder, "*.py"))
-            for path in root.glob(pattern)
-            if path.stem != "__init__"
-        }
-    )
+def _candidates(module: str) -> tuple[str, str]:
+    relative = module.replace(".", "/") + ".py"
+    return f"tools/{relative}", relative
 
 
-def read_python(path: Path, shown: str) -> PythonFile:
-    """Read a Python file's names from its syntax; ``shown`` is how faults call the file."""
+class UserPython:
+    """What the Python files of one snapshot define; a file is read when something first refers to it."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._names: dict[str, frozenset[str] | Fault] = {}
+
+    def check(self, leaf: Leaf, what: str) -> Fault | None:
+        """Return what is wrong with a reference ``module:name``; ``what`` is what it should name."""
+        text = str(leaf.value)
+        reference = split_reference(text)
+        if not reference:
+            remedy = self.whereabouts(text) or f'write "module:name", {what} in tools/module.py'
+            return leaf.place.fault(f"{text!r} does not name {what}", remedy)
+        module, name = reference
+        file = next((name for name in _candidates(module) if name in self._folder.files), None)
+        if file is None:
+            where = f"no file tools/{module.replace('.', '/')}.py"
+            return leaf.place.fault(f"{text!r}: there is {where}", nearest(module, self._modules()))
+        names = self._defined(file)
+        if isinstance(names, Fault):
+            return names
+        if name not in names:
+            public = {known for known in names if not known.startswith("_")}
+            return leaf.place.fault(f"{text!r}: {file} defines no {name}", nearest(name, public))
+        return None
+
+    def whereabouts(self, name: str) -> str:
+        """Return where a bare name is defined, as a remedy."""
+        for module in self._modules():
+            file = next(file for file in _candidates(module) if file in self._folder.files)
+            names = self._defined(file)
+            if not isinstance(names, Fault) and name in names:
+                return f'write "{module}:{name}"'
+        return ""
+
+    def _modules(self) -> list[str]:
+        python = [name for name in self._folder.files if name.endswith(".py") and not name.endswith("__init__.py")]
+        inside = [name.removeprefix("tools/") for name in python if name.startswith("tools/")]
+        beside = [name for name in python if "/" not in name]
+        return sorted(name.removesuffix(".py").replace("/", ".") for name in inside + beside)
+
+    def _defined(self, file: str) -> frozenset[str] | Fault:
+        if file not in self._names:
+            self._names[file] = _read(self._folder.files[file], self._folder.shown(file))
+        return self._names[file]
+
+
+def _read(content: bytes, shown: str) -> frozenset[str] | Fault:
     try:
-        tree = ast.parse(path.read_bytes(), filename=shown)
+        tree = ast.parse(content, filename=shown)
     except SyntaxError as error:
-        fault = Fault(shown, error.lineno or 1, error.offset or 1, f"not Python: {error.msg}", "it is read, not run")
-        return PythonFile(path, fault=fault)
-    except (OSError, ValueError) as error:
-        return PythonFile(path, fault=Fault(shown, 1, 1, f"can't be read: {error}"))
-    statements = [*_top_level(tree.body)]
-    functions = {node.name for node in statements if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-    names = functions | {name for node in statements for name in _bound(node)}
-    return PythonFile(path, frozenset(names), frozenset(functions))
+        return Fault(
+            shown, error.lineno or 1, error.offset or 1, f"not Python: {error.msg}", "python can't read it either"
+        )
+    except ValueError as error:
+        return Fault(shown, 1, 1, f"not Python: {error}")
+    return frozenset(name for node in _top_level(tree.body) for name in _bound(node))
 
 
 def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
     """Go through what runs at import, with the arms of ``if``, ``try`` and ``with``."""
     for node in body:
         yield node
-        for arm in ("body", "orelse", "finalbody"):
-            if isinstance(node, ast.If | ast.Try | ast.With):
+        if isinstance(node, ast.If | ast.Try | ast.With):
+            for arm in ("body", "orelse", "finalbody"):
                 yield from _top_level(getattr(node, arm, []))
         if isinstance(node, ast.Try):
             for handler in node.handlers:
@@ -74,7 +102,7 @@ def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _bound(node: ast.stmt) -> Iterator[str]:
-    if isinstance(node, ast.ClassDef):
+    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         yield node.name
     elif isinstance(node, ast.Import | ast.ImportFrom):
         yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)

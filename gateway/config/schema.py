@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeAlias
@@ -26,7 +26,6 @@ from gateway.config.units import (
     Language,
     Name,
     PhoneNumber,
-    Reference,
     Seconds,
     Timezone,
     between,
@@ -35,6 +34,7 @@ from gateway.config.units import (
 )
 
 __all__ = [
+    "BUILT_IN_GUARDRAILS",
     "BUILT_IN_TOOLS",
     "AgentConfig",
     "AgentFile",
@@ -57,6 +57,8 @@ __all__ = [
 
 BUILT_IN_TOOLS = ("hang_up", "transfer")
 """The tools that every agent may be given by their bare names."""
+BUILT_IN_GUARDRAILS = ("no_card_numbers", "no_ibans", "no_links")
+"""The guardrails that every line may name without a module."""
 
 
 # ---- As written -----------------------------------------------------------------------------------------------------
@@ -77,9 +79,7 @@ class AgentFile(Checked):
         default=(), description='What it may do: `hang_up`, `transfer`, or `"module:function"` in `tools/module.py`.'
     )
     needs_approval: tuple[str, ...] = Field(default=(), description="Those of its tools that wait for a yes.")
-    guardrails: tuple[Reference, ...] = Field(
-        default=(), description="Checks of what this agent says, `module:function`."
-    )
+    guardrails: tuple[str, ...] = Field(default=(), description="Checks of what this agent says; as on the line.")
 
 
 class GreetingClip(Checked):
@@ -199,8 +199,9 @@ class LineFile(Checked):
         default_factory=dict, description="The line's own agents; they win over files in `agents/`."
     )
     model: ModelConfig = Field(default=ModelConfig(), description="The realtime model.")
-    guardrails: tuple[Reference, ...] = Field(
-        default=(), description="Checks of what any agent says, `module:function`."
+    guardrails: tuple[str, ...] = Field(
+        default=(),
+        description='Checks of what any agent says: `no_card_numbers`, `no_ibans`, `no_links`, or `"module:function"`.',
     )
     guardrail_debounce: int = Field(
         default=100, ge=1, le=10_000, description="How many characters the agent says between two checks."
@@ -278,7 +279,7 @@ class LineConfig:
 
     def policy(self) -> Policy:
         """Return what the call's own decisions depend on."""
-        return Policy(
+        policy = Policy(
             line=self.id,
             language=self.language,
             greeting=self.greeting,
@@ -292,3 +293,7 @@ class LineConfig:
             approval=self.approvals.timeout,
             approve_by_keypad=self.approvals.keypad,
         )
+        turns = self.model.turn_detection
+        if turns == "off" or turns.silence_duration_ms is None:
+            return policy
+        return replace(policy, end_of_speech=turns.silence_duration_ms / 1000)

@@ -132,12 +132,6 @@ def _check_name(value: str) -> str:
     return value
 
 
-def _check_reference(value: str) -> str:
-    if not REFERENCE.fullmatch(value):
-        raise wrong(f"{value!r} does not name a function", 'write "module:function", a function in tools/module.py')
-    return value
-
-
 Seconds: TypeAlias = Annotated[
     float,
     BeforeValidator(parse_duration),
@@ -160,4 +154,3 @@ Dialled: TypeAlias = Annotated[
 Name: TypeAlias = Annotated[str, AfterValidator(_check_name)]
 Language: TypeAlias = Annotated[str, AfterValidator(_check_language)]
 Timezone: TypeAlias = Annotated[str, AfterValidator(_check_timezone)]
-Reference: TypeAlias = Annotated[str, AfterValidator(_check_reference)]
