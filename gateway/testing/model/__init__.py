@@ -5,6 +5,7 @@ against them. What the documents leave open (how fast audio comes, how large its
 """
 
 from gateway.testing.model.answer import Answer, Asked
+from gateway.testing.model.client import PHONE, RawClient
 from gateway.testing.model.faults import Fault, Faults
 from gateway.testing.model.frames import (
     FRAME_BYTES,
@@ -36,6 +37,7 @@ from gateway.testing.model.timing import Timing
 
 __all__ = [
     "FRAME_BYTES",
+    "PHONE",
     "SILENCE",
     "Answer",
     "Asked",
@@ -49,6 +51,7 @@ __all__ = [
     "Item",
     "Message",
     "ModelSession",
+    "RawClient",
     "Say",
     "Script",
     "ScriptedModel",

@@ -12,7 +12,7 @@ import anyio
 
 from gateway.testing.model.faults import Fault
 from gateway.testing.model.frames import FRAME_BYTES, SILENCE, mulaw_to_pcm24k
-from gateway.testing.model.memory import JSON, Content, Item
+from gateway.testing.model.memory import JSON, OBFUSCATION, Content, Item
 from gateway.testing.model.script import CallTool, Say, Status, Turn, call_tool, fail, incomplete
 
 if TYPE_CHECKING:
@@ -29,9 +29,6 @@ SENTENCES = {
 
 RATE_LIMITS = [{"name": "tokens", "limit": 40_000, "remaining": 38_490, "reset_seconds": 2.265}]
 """Sent after response.done, as traces of the API show, though its reference says at the beginning."""
-
-OBFUSCATION = "hVt3kQz0Rf"
-"""Deltas of text carry padding of this name on the wire; it is in no published schema, so clients must ignore it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.testing.model.config import bytes_per_ms
 from gateway.testing.model.faults import Fault
 from gateway.testing.model.hearing import VoiceDetector, VoiceStarted, VoiceStopped
-from gateway.testing.model.memory import JSON, Content, Item
+from gateway.testing.model.memory import JSON, OBFUSCATION, Content, Item
 from gateway.testing.model.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class Ears:
         kind = "conversation.item.input_audio_transcription"
         half = len(text) // 2
         for piece in filter(None, (text[:half], text[half:])):
-            self.session.send(f"{kind}.delta", item_id=item.id, content_index=0, delta=piece)
+            self.session.send(f"{kind}.delta", item_id=item.id, content_index=0, delta=piece, obfuscation=OBFUSCATION)
         usage = {"type": "duration", "seconds": content.duration_ms / 1000}
         self.session.send(f"{kind}.completed", item_id=item.id, content_index=0, transcript=text, usage=usage)
 

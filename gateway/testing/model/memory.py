@@ -9,6 +9,10 @@ from typing import Any, Literal, TypeAlias
 from gateway.testing.model.refusal import Refusal
 
 JSON: TypeAlias = dict[str, Any]
+
+OBFUSCATION = "hVt3kQz0Rf"
+"""Deltas of text carry padding of this name on the wire; it is in no published schema, so clients must ignore it."""
+
 Role: TypeAlias = Literal["user", "assistant", "system"]
 
 
