@@ -35,7 +35,12 @@ def load(folder: Path, environment: Mapping[str, str] | None = None) -> Director
     Raises:
         ConfigError: with every fault of every file, in the order of files and lines.
     """
-    return _Load(read_folder(folder), environment).directory()
+    return parse(read_folder(folder), environment)
+
+
+def parse(folder: Folder, environment: Mapping[str, str] | None = None) -> Directory:
+    """Make a snapshot of a folder that has been read; as :func:`load`."""
+    return _Load(folder, environment).directory()
 
 
 @dataclass(slots=True)

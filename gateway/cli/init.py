@@ -1,0 +1,49 @@
+"""``gateway init``: a first folder of lines that works."""
+
+from __future__ import annotations
+
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_RENAMED = {"env.example": ".env.example", "hello_tools.py.txt": "hello_tools.py"}
+"""Files whose names would be hidden, or mean something, inside the package."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(init)
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write.", show_default=".")] = Path(),
+) -> None:
+    """Write a first agents_config/ and .env.example; what is there is never overwritten."""
+    files = {folder / name: content for name, content in _first(resources.files("gateway.cli") / "first", "")}
+    taken = [folder / name for name in ("agents_config", ".env.example") if (folder / name).exists()]
+    if taken:
+        names = " and ".join(str(path) for path in taken)
+        typer.echo(f"{names} {'are' if len(taken) > 1 else 'is'} there already; nothing was written.", err=True)
+        raise typer.Exit(1)
+    try:
+        for path, content in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            typer.echo(f"wrote {path}")
+    except OSError as error:
+        typer.echo(f"can't write {error.filename}: {error.strerror}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo("\nNext: copy .env.example to .env and fill it in, then gateway check and gateway serve.")
+
+
+def _first(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
+    found: list[tuple[str, bytes]] = []
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir():
+            found += [] if entry.name == "__pycache__" else _first(entry, f"{prefix}{entry.name}/")
+        else:
+            found.append((prefix + _RENAMED.get(entry.name, entry.name), entry.read_bytes()))
+    return found
