@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from gateway.testing.model import Fault, ModelSession, ScriptedModel, Timing, Turn, compare_frames, decode_frames, say
 from gateway.testing.model.script import turn_from
 
@@ -91,4 +93,6 @@ async def _main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(_arguments()))
+    arguments = _arguments()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_main(arguments))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import binascii
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -69,11 +68,11 @@ class Ears:
         """How much audio was appended to the session so far."""
         return self._buffer_start_ms + len(self._buffer) // self._detector.bytes_per_ms
 
-    def append(self, text: Any) -> None:
+    def append(self, text: str) -> None:
         """Take a piece of base64 audio, and notice who speaks."""
         try:
-            audio = base64.b64decode(text, validate=True)
-        except (binascii.Error, TypeError, ValueError):
+            audio = binascii.a2b_base64(text, strict_mode=True)
+        except (binascii.Error, ValueError):
             message = "Invalid 'audio'. Expected base64-encoded audio bytes."
             raise Refusal(message, code="invalid_value", param="audio") from None
         self._buffer += audio

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -30,14 +29,35 @@ class Message:
         return str(self.event.get("type", ""))
 
 
+class Record:
+    """The messages of one direction in order, and by type so that waiting for one does not search all."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self._events: dict[str, list[JSON]] = {}
+
+    def add(self, message: Message) -> None:
+        """Take the next message."""
+        self.messages.append(message)
+        self._events.setdefault(message.type, []).append(message.event)
+
+    def events(self, kind: str) -> list[JSON]:
+        """Give the events of type ``kind``."""
+        return self._events.get(kind, [])
+
+    def counts(self) -> dict[str, int]:
+        """Give how many there are of each type."""
+        return {kind: len(events) for kind, events in self._events.items()}
+
+
 class Link:
     """A WebSocket connection that records both directions, and can be frozen or reset."""
 
     def __init__(self, connection: ServerConnection, *, record: bool) -> None:
         self.connection = connection
         self.record = record
-        self.received: list[Message] = []
-        self.sent: list[Message] = []
+        self.received = Record()
+        self.sent = Record()
         self.closed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._outbox: asyncio.Queue[str | bytes] = asyncio.Queue()
@@ -59,7 +79,7 @@ class Link:
     def send(self, event: JSON) -> None:
         """Send an event."""
         if self.record:
-            self.sent.append(Message(self.now(), event))
+            self.sent.add(Message(self.now(), event))
         self.send_text(msgspec.json.encode(event))
 
     def send_text(self, text: str | bytes) -> None:
@@ -113,21 +133,17 @@ class Link:
             finally:
                 self._waiting.discard(waiting)
 
-    async def find(self, messages: list[Message], kind: str, count: int, timeout: float) -> JSON:
-        """Wait until ``messages`` hold ``count`` events of type ``kind``, and give the last of these."""
-
-        def found() -> list[JSON]:
-            return [message.event for message in messages if message.type == kind]
-
+    async def find(self, record: Record, kind: str, count: int, timeout: float) -> JSON:
+        """Wait until ``record`` holds ``count`` events of type ``kind``, and give the last of these."""
         try:
             async with asyncio.timeout(timeout):
-                await self.until(lambda: len(found()) >= count or self.closed.is_set())
+                await self.until(lambda: len(record.events(kind)) >= count or self.closed.is_set())
         except TimeoutError:
             pass  # Said below, with what there was instead.
-        if len(found()) < count:
-            seen = dict(Counter(message.type for message in messages))
-            raise TimeoutError(f"waited for {count} x {kind}; there were {seen}")
-        return found()[count - 1]
+        found = record.events(kind)
+        if len(found) < count:
+            raise TimeoutError(f"waited for {count} x {kind}; there were {record.counts()}")
+        return found[count - 1]
 
     def freeze(self) -> None:
         """Read and write nothing any more, without closing; pings stay unanswered too."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import string
 from collections import deque
@@ -13,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import anyio.abc
+import msgspec
 from websockets.asyncio.server import ServerConnection
 
 from gateway.testing.model.answer import Answer, Asked, Cause
@@ -84,12 +84,12 @@ class ModelSession:
     @property
     def received(self) -> list[Message]:
         """What the client has sent, with the times."""
-        return self.link.received
+        return self.link.received.messages
 
     @property
     def sent(self) -> list[Message]:
         """What the model has sent, with the times."""
-        return self.link.sent
+        return self.link.sent.messages
 
     @property
     def closed(self) -> asyncio.Event:
@@ -112,19 +112,19 @@ class ModelSession:
 
     def events(self, kind: str) -> list[JSON]:
         """Give the events of type ``kind`` that the client has sent."""
-        return [message.event for message in self.received if message.type == kind]
+        return list(self.link.received.events(kind))
 
     def sent_events(self, kind: str) -> list[JSON]:
         """Give the events of type ``kind`` that the model has sent."""
-        return [message.event for message in self.sent if message.type == kind]
+        return list(self.link.sent.events(kind))
 
     async def wait_for(self, kind: str, count: int = 1, timeout: float = 10) -> JSON:
         """Wait until the client has sent ``count`` events of type ``kind``, and give the last of these."""
-        return await self.link.find(self.received, kind, count, timeout)
+        return await self.link.find(self.link.received, kind, count, timeout)
 
     async def wait_for_sent(self, kind: str, count: int = 1, timeout: float = 10) -> JSON:
         """Wait until the model has sent ``count`` events of type ``kind``, and give the last of these."""
-        return await self.link.find(self.sent, kind, count, timeout)
+        return await self.link.find(self.link.sent, kind, count, timeout)
 
     # ---- What a test does --------------------------------------------------------------------------------------------
 
@@ -288,8 +288,8 @@ class ModelSession:
 
     def _receive(self, text: str | bytes) -> None:
         try:
-            event = json.loads(text)
-        except ValueError:
+            event = msgspec.json.decode(text)
+        except msgspec.DecodeError:
             refusal = Refusal("We could not parse the JSON body of your message.", code="invalid_json")
             self.send_error(refusal, None)
             return
@@ -297,7 +297,7 @@ class ModelSession:
             self.send_error(Refusal("The message is not a JSON object.", code="invalid_event"), None)
             return
         if self.link.record:
-            self.received.append(Message(self.link.now(), event))
+            self.link.received.add(Message(self.link.now(), event))
         try:
             handle(self, event)
         except Refusal as refusal:
