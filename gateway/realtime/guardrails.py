@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from agents import GuardrailFunctionOutput, OutputGuardrail
 
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 Check = Callable[[str], bool | Awaitable[bool]]
 
 _DIGIT_WORDS: Final = {
@@ -26,13 +27,47 @@ _DIGIT_WORDS: Final = {
 }
 _SPOKEN_DIGIT = re.compile(rf"\b({'|'.join(_DIGIT_WORDS)})\b", re.IGNORECASE)
 _CARD = re.compile(r"(?<!\d)\d(?:[ ,.\-]{0,2}\d){12,18}(?!\d)")
+_IBAN = re.compile(r"\b([A-Z]{2})\d{2}(?=(?:[ \-]?[A-Z0-9]){11})", re.IGNORECASE)
 _LINK = re.compile(r"\bhttps?://|\bwww\.|\[[^\]]+\]\([^)]+\)", re.IGNORECASE)
+_IBAN_LENGTHS: Final = {
+    country: length
+    for length, countries in {
+        15: "NO",
+        16: "BE",
+        18: "DK FI FO GL NL",
+        19: "MK SI",
+        20: "AT BA EE KZ LT LU XK",
+        21: "CH HR LI LV",
+        22: "BG BH CR DE GB GE IE ME RS",
+        23: "AE GI IL",
+        24: "AD CZ ES MD PK RO SA SE SK TN VG",
+        25: "PT",
+        26: "IS TR",
+        27: "FR GR IT MC MR SM",
+        28: "AL AZ CY DO GT HU LB PL",
+        29: "BR PS QA UA",
+        30: "JO KW MU",
+        31: "MT",
+    }.items()
+    for country in countries.split()
+}
+"""How long the number of a country is, by the registry of ISO 13616."""
 
 
 def no_card_numbers(text: str) -> bool:
     """Trip on a payment card's number: 13 to 19 digits, as figures or English words, with the right check digit."""
     figures = _SPOKEN_DIGIT.sub(lambda match: _DIGIT_WORDS[match[0].lower()], text)
     return any(_luhn(part) for match in _CARD.finditer(figures) for part in _runs(re.sub(r"\D", "", match[0])))
+
+
+def no_ibans(text: str) -> bool:
+    """Trip on a bank account's number (IBAN) with the right check digits (ISO 13616: ISO 7064, MOD 97-10)."""
+    for match in _IBAN.finditer(text):
+        length = _IBAN_LENGTHS.get(match[1].upper(), 0)
+        number = re.sub(r"[ \-]", "", text[match.start() : match.start() + 2 * length]).upper()[:length]
+        if length and len(number) == length and number.isalnum() and number.isascii() and _mod_97(number) == 1:
+            return True
+    return False
 
 
 def no_links(text: str) -> bool:
@@ -52,7 +87,7 @@ def no_phrases(*phrases: str) -> Check:
     return check
 
 
-BUILTIN: Final[dict[str, Check]] = {check.__name__: check for check in (no_card_numbers, no_links)}
+BUILTIN: Final[dict[str, Check]] = {check.__name__: check for check in (no_card_numbers, no_ibans, no_links)}
 """The guardrails that a line may name without a module."""
 
 
@@ -70,7 +105,7 @@ def as_guardrail(thing: object, name: str = "") -> OutputGuardrail[Any] | None:
         parameters = [
             parameter
             for parameter in inspect.signature(thing).parameters.values()
-            if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+            if parameter.default is parameter.empty and parameter.kind not in _VARIADIC
         ]
     except (TypeError, ValueError):
         return None
@@ -101,3 +136,7 @@ def _luhn(digits: str) -> bool:
     """Check an identification number as ISO/IEC 7812 does."""
     doubled = (int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits)))
     return len(set(digits)) > 1 and sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0  # noqa: PLR2004
+
+
+def _mod_97(number: str) -> int:
+    return int("".join(str(int(sign, 36)) for sign in number[4:] + number[:4])) % 97

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
+from agents import set_tracing_disabled
 from agents.realtime import RealtimeModelTracingConfig, RealtimeRunConfig, RealtimeSessionModelSettings
 from openai.types.responses import ToolChoiceFunction
 
@@ -40,6 +41,14 @@ FORMAT: Final = "g711_ulaw"
 
 _TOOL_CHOICES = frozenset({"auto", "none", "required"})
 _AUTHORISING = frozenset({"authorization", "api-key"})
+
+
+def keep_traces_home() -> None:
+    """Switch off the SDK's own tracing in this process, which sends what users' tools do with other agents to OpenAI.
+
+    It is apart from a line's ``tracing``, which asks the model's server to trace the call.
+    """
+    set_tracing_disabled(disabled=True)
 
 
 @dataclass(frozen=True, slots=True)
