@@ -35,7 +35,7 @@ Model = TypeVar("Model", bound=BaseModel)
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ``did you mean x?``, or what there is to choose from."""
     names = sorted(set(known))
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.65)
     if near:
         return f"did you mean {near[0]}?"
     return f"there is {', '.join(names)}" if names else ""
@@ -49,11 +49,13 @@ def check(model: type[Model], tree: Fields) -> tuple[Model | None, list[Fault]]:
     """
     faults: list[Fault] = []
     rest = tree
-    for _ in range(_ROUNDS):
+    for again in range(_ROUNDS):
         try:
             checked = model.model_validate(plain(rest))
         except ValidationError as error:
             errors = error.errors(include_url=False)
+            if again:  # What was wrong is gone by now, which must not be said to be missing.
+                errors = [each for each in errors if each["type"] != "missing"]
             faults += [fault for fault in (_explain(model, rest, each) for each in errors) if fault not in faults]
             pruned = _without(rest, errors)
             if pruned == rest:
@@ -84,6 +86,10 @@ def _explain(model: type[BaseModel], tree: Fields, error: Any) -> Fault:
         case "missing":
             return place.fault(f"{error['loc'][-1]} is missing", f"write {error['loc'][-1]}: under it")
         case "literal_error":
+            if "<off>" in error["loc"]:
+                return place.fault(
+                    f"expected keys, or off, found {_spelled(found)}", "write off, or key: value, indented"
+                )
             choices = [choice.strip("'") for choice in context["expected"].replace(" or ", ", ").split(", ")]
             return place.fault(f"{_spelled(found)} is not one of {', '.join(choices)}", _one_of(found, choices))
         case "greater_than_equal" | "less_than_equal":
@@ -109,12 +115,12 @@ def _one_of(found: Tree, choices: list[str]) -> str:
     if value is False and "off" in choices:
         return "write off"
     near = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.5)
-    return f"did you mean {near[0]}?" if near else f"write {choices[0]}" if len(choices) == 1 else ""
+    return f"did you mean {near[0]}?" if near else "write one of them"
 
 
 _WANTED = {
     "string": ("a text", 'put it in quotes: "{0}"'),
-    "bool": ("true or false", "write true or false"),
+    "bool": ("true or false", "write true or false, without quotes"),
     "int": ("a whole number", "write digits, without quotes"),
     "float": ("a number", "write digits, without quotes"),
     "tuple": ("a list", "write [{0}]"),

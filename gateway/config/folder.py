@@ -71,7 +71,11 @@ def read_folder(path: Path) -> Folder:
                 else:
                     files[file.relative_to(path).as_posix()] = file.read_bytes()
             except OSError as error:
-                faults.append(Fault(str(file), 1, 1, f"the file can't be read: {error.strerror}"))
+                faults.append(
+                    Fault(
+                        str(file), 1, 1, f"the file can't be read: {error.strerror}", "let the gateway's user read it"
+                    )
+                )
     if faults:
         raise ConfigError(faults)
     return Folder(path, files)

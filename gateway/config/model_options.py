@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag, model_validator
 
 from gateway.config.units import Checked, wrong
+
+_MOST_TOKENS = 4096
 
 Off: TypeAlias = Literal["off"]
 
@@ -120,8 +122,14 @@ def _unique(value: tuple[Any, ...]) -> tuple[Any, ...]:
     if not value:
         raise wrong("the list is empty", "remove the key, or put something into it")
     if len(set(value)) != len(value):
-        raise wrong("the list holds something twice")
+        raise wrong("the list holds something twice", "write each once")
     return value
+
+
+def _as_tokens(value: object) -> object:
+    if value == "inf" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_TOKENS):
+        return value
+    raise wrong(f"{value!r} is not a number of tokens", f"write 1 to {_MOST_TOKENS}, or inf")
 
 
 class ModelConfig(Checked):
@@ -153,7 +161,7 @@ class ModelConfig(Checked):
     turn_detection: Annotated[
         Annotated[Off, Tag("<off>")] | Annotated[TurnDetectionConfig, Tag("<options>")], Discriminator(_which)
     ] = Field(default=TurnDetectionConfig(), description="How turns are noticed; `off` leaves it to the server.")
-    max_output_tokens: Annotated[int, Field(ge=1, le=4096)] | Literal["inf"] | None = Field(
+    max_output_tokens: Annotated[int | Literal["inf"], BeforeValidator(_as_tokens)] | None = Field(
         default=None, description="The longest answer in tokens, 1 to 4096, or `inf`."
     )
     tool_choice: str | None = Field(default=None, description="`auto`, `none`, `required`, or the name of a tool.")

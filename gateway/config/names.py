@@ -92,7 +92,9 @@ def check_agent(name: str, agent: Fields, known: Mapping[str, Fields], python: U
             yield leaf.place.fault(f"{name} hands over to itself", "remove it")
         elif leaf.value not in known:
             others = [other for other in known if other != name]
-            yield leaf.place.fault(f"there is no agent {leaf.value}", nearest(str(leaf.value), others))
+            yield leaf.place.fault(
+                f"there is no agent {leaf.value}", nearest(str(leaf.value), others) or "write it, as agents/<name>.yaml"
+            )
     yield from _repeated(agent.texts("handoffs"), str)
     for leaf in agent.texts("tools"):
         if fault := _check_function(leaf, "tool", BUILT_IN_TOOLS, python):

@@ -89,13 +89,13 @@ def refuse_file(name: str) -> Fault | None:
     """Return the fault of a file whose name says that it is something not supported yet."""
     here = Place(name, 1, 1)
     if re.fullmatch(r"_numbers(\..+)?\.yaml", name):
-        return here.fault(f"a table of numbers ({name}) is not supported yet", "write number: into each line's file")
+        return here.fault(f"not supported yet: a table of numbers ({name})", "write number: into each line's file")
     if name.startswith("_") and name != "_defaults.yaml":
         return here.fault(
-            f"shared parts of lines ({name}) are not supported yet", "put what all lines share into _defaults.yaml"
+            f"not supported yet: shared parts of lines ({name})", "put what all lines share into _defaults.yaml"
         )
     if name.startswith("twiml/"):
-        return here.fault("TwiML of your own is not supported yet", "remove the file")
+        return here.fault("not supported yet: TwiML of your own", "remove the file")
     return None
 
 
@@ -105,7 +105,7 @@ def _refuse(tree: Fields, rows: tuple[_NotYet, ...]) -> tuple[Fields, list[Fault
     for path, value in walk(tree):
         row = next((row for row in rows if _matches(row, path, value)), None)
         if row:
-            faults.append(_key_place(tree, path).fault(f"{row.what} is not supported yet", row.remedy))
+            faults.append(_key_place(tree, path).fault(f"not supported yet: {row.what}", row.remedy))
             kept = kept.without(path)
     return kept, faults
 

@@ -47,13 +47,13 @@ class UserPython:
         file = next((name for name in _candidates(module) if name in self._folder.files), None)
         if file is None:
             where = f"no file tools/{module.replace('.', '/')}.py"
-            return leaf.place.fault(f"{text!r}: there is {where}", nearest(module, self._modules()))
+            return leaf.place.fault(f"{text!r}: there is {where}", nearest(module, self._modules()) or "write it")
         names = self._defined(file)
         if isinstance(names, Fault):
             return names
         if name not in names:
             public = {known for known in names if not known.startswith("_")}
-            return leaf.place.fault(f"{text!r}: {file} defines no {name}", nearest(name, public))
+            return leaf.place.fault(f"{text!r}: {file} defines no {name}", nearest(name, public) or "write it")
         return None
 
     def whereabouts(self, name: str) -> str:
@@ -81,11 +81,9 @@ def _read(content: bytes, shown: str) -> frozenset[str] | Fault:
     try:
         tree = ast.parse(content, filename=shown)
     except SyntaxError as error:
-        return Fault(
-            shown, error.lineno or 1, error.offset or 1, f"not Python: {error.msg}", "python can't read it either"
-        )
+        return Fault(shown, error.lineno or 1, error.offset or 1, f"not Python: {error.msg}", "correct the syntax")
     except ValueError as error:
-        return Fault(shown, 1, 1, f"not Python: {error}")
+        return Fault(shown, 1, 1, f"not Python: {error}", "correct the file")
     return frozenset(name for node in _top_level(tree.body) for name in _bound(node))
 
 

@@ -96,12 +96,13 @@ class TransferConfig(Checked):
     timeout: Annotated[Seconds, AfterValidator(whole_seconds), AfterValidator(between("5s", "10m"))] = Field(
         default=20.0, description="How long it rings."
     )
+    mode: Literal["cold"] = Field(default="cold", description="`cold`: the gateway leaves as soon as it rings.")
     caller_id: PhoneNumber | None = Field(default=None, description="The number shown; by default the caller's.")
 
 
 def _check_next(value: str) -> str:
     if value in {"voicemail", "reject"} or value.startswith("agent:"):
-        raise wrong(f"then: {value} is not supported yet", "write hang_up, or transfer:<name>", unsupported=True)
+        raise wrong(f"not supported yet: then: {value}", "write hang_up, or transfer:<name>", unsupported=True)
     if value != "hang_up" and not value.startswith("transfer:"):
         raise wrong(f"{value!r} is nothing that can follow", "write hang_up, or transfer:<name>")
     return value
@@ -151,7 +152,7 @@ class ApprovalsConfig(Checked):
 
 
 def _as_greeting(value: object) -> str:
-    return "<clip>" if isinstance(value, dict) else "<text>"
+    return "<clip>" if isinstance(value, dict | GreetingClip) else "<text>"
 
 
 Greeting: TypeAlias = Annotated[

@@ -64,7 +64,7 @@ class Texts:
             self.faults.append(leaf.place.fault(f"{name} is outside the folder", "keep it beside the lines"))
         elif within not in self.folder.files:
             near = [known for known in self.folder.files if posixpath.splitext(known)[1] == posixpath.splitext(name)[1]]
-            self.faults.append(leaf.place.fault(f"there is no file {name}", nearest(name, near)))
+            self.faults.append(leaf.place.fault(f"there is no file {name}", nearest(name, near) or "put it there"))
         else:
             return within
         return None

@@ -48,7 +48,7 @@ def format_duration(seconds: float) -> str:
     for unit in ("h", "m", "s"):
         if (count := seconds / _SECONDS[unit]) == int(count):
             return f"{int(count)}{unit}"
-    return f"{seconds * 1000:g}ms"
+    return f"{seconds * 1000:.3f}".rstrip("0").rstrip(".") + "ms"
 
 
 def between(low: str, high: str) -> Callable[[float], float]:
@@ -57,7 +57,7 @@ def between(low: str, high: str) -> Callable[[float], float]:
 
     def check(value: float) -> float:
         if not least <= value <= most:
-            raise wrong(f"{format_duration(value)} is not between {low} and {high}")
+            raise wrong(f"{format_duration(value)} is out of range", f"write {low} to {high}")
         return value
 
     return check
@@ -84,14 +84,18 @@ def parse_number(value: object) -> object:
     if not isinstance(value, str):
         raise wrong("expected a phone number", 'write it in E.164 and in quotes: "+14155550100"')
     if value.endswith("*"):
-        raise wrong(f"blocks of numbers ({value}) are not supported yet", "list each number", unsupported=True)
+        raise wrong(f"not supported yet: blocks of numbers ({value})", "list each number", unsupported=True)
     if value.startswith("sip:"):
-        raise wrong(f"SIP addresses as numbers ({value}) are not supported yet", unsupported=True)
+        raise wrong(
+            f"not supported yet: SIP addresses as numbers ({value})",
+            "point its webhook at /twilio/voice/<line>",
+            unsupported=True,
+        )
     digits = re.sub(r"[\s().\u2010-\u2015/-]", "", value)
     if digits != value and re.fullmatch(r"\+[1-9]\d{6,14}", digits):
         raise wrong(f"{value!r} is not in E.164", f'write it without spaces and signs: "{digits}"')
     if re.fullmatch(r"[1-9]\d{6,14}", digits):
-        raise wrong(f"{value!r} has no country code", f'E.164 begins with + and the country: "+{digits}"')
+        raise wrong(f"{value!r} has no country code", "E.164 begins with + and the country's code, as in +14155550100")
     try:
         possible = phonenumbers.is_possible_number(phonenumbers.parse(value))
     except phonenumbers.NumberParseException:

@@ -21,6 +21,8 @@ log = structlog.get_logger()
 
 OnSwap: TypeAlias = Callable[[Directory, Directory], None]
 """Told of the snapshot before and the one after."""
+Prove: TypeAlias = Callable[[Directory], Sequence[Fault]]
+"""Returns what is wrong with a snapshot that could be read."""
 OnFaults: TypeAlias = Callable[[Sequence[Fault]], None]
 """Told why an edit was refused; the snapshot before it stays."""
 
@@ -34,6 +36,11 @@ def _ignore(*_: object) -> None:
     """Tell nobody."""
 
 
+def _nothing(_: Directory) -> Sequence[Fault]:
+    """Find nothing wrong."""
+    return ()
+
+
 class Watcher:
     """The current snapshot of a folder of lines.
 
@@ -43,6 +50,8 @@ class Watcher:
     Args:
         first: the snapshot to begin with.
         environment: what ``${NAME}`` is filled in from.
+        prove: says what else is wrong with a new snapshot, such as Python that fails when it is loaded; runs on the
+            reading thread, before the swap.
         on_swap: told of every new snapshot.
         on_faults: told of every edit that was refused.
     """
@@ -52,16 +61,20 @@ class Watcher:
         first: Directory,
         environment: Mapping[str, str] | None = None,
         *,
+        prove: Prove = _nothing,
         on_swap: OnSwap = _ignore,
         on_faults: OnFaults = _ignore,
     ) -> None:
         self.current = first
         self.faults: tuple[Fault, ...] = ()
         """What is wrong with the folder as it is now; empty where ``current`` is the folder as it is now."""
+        self._refused = ""
         self._environment = environment
+        self._prove = prove
         self._on_swap = on_swap
         self._on_faults = on_faults
         self._asked = anyio.Event()
+        self._asked.set()  # What changed before the watch begins is seen at once.
         self._reading = anyio.Lock()
 
     @property
@@ -82,11 +95,11 @@ class Watcher:
         async with self._reading:
             before = self.current
             try:
-                fresh = await anyio.to_thread.run_sync(_read, before, self._environment)
+                fresh = await anyio.to_thread.run_sync(self._read)
             except ConfigError as error:
                 self._refuse(error.faults)
                 return False
-            self.faults = ()
+            self.faults, self._refused = (), ""
             if fresh is not before:
                 self.current = fresh
                 log.info("config-swapped", snapshot=fresh.hash, before=before.hash, lines=sorted(fresh.lines))
@@ -134,8 +147,20 @@ class Watcher:
         log.warning("config-refused", snapshot=self.current.hash, faults=[str(fault) for fault in faults])
         self._on_faults(faults)
 
+    def _read(self) -> Directory:
+        """Return the snapshot that we have where the folder has not changed, else a new one."""
+        folder = read_folder(self.folder)
+        if folder.hash == self.current.hash:
+            return self.current
+        if folder.hash == self._refused:
+            raise ConfigError(list(self.faults))
+        try:
+            return self._proven(parse(folder, self._environment))
+        except ConfigError:
+            self._refused = folder.hash
+            raise
 
-def _read(known: Directory, environment: Mapping[str, str] | None) -> Directory:
-    """Return the snapshot that is known where the folder has not changed, else a new one."""
-    folder = read_folder(known.folder)
-    return known if folder.hash == known.hash else parse(folder, environment)
+    def _proven(self, fresh: Directory) -> Directory:
+        if faults := self._prove(fresh):
+            raise ConfigError(list(faults))
+        return fresh

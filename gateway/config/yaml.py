@@ -16,6 +16,8 @@ from gateway.errors import Fault
 
 _LARGEST = 1_000_000
 """Bytes of one file."""
+_DEEPEST = 50
+"""Brackets within brackets; the parser's time grows with the square of it."""
 
 _TAG = "tag:yaml.org,2002:"
 _PROBLEMS = (
@@ -27,7 +29,11 @@ _PROBLEMS = (
     (r"undefined alias", "anchors and aliases (&, *) are not used here", "put what lines share into _defaults.yaml"),
     (r"another document", "there is more than one document in the file", "write one file for each; no --- between"),
     (r"could not find expected ':'", "a key without a colon", "write key: value"),
-    (r"mapping values are not allowed", "a colon where no key can be", "put a text with a colon in quotes"),
+    (
+        r"mapping values are not allowed",
+        "a colon where no key can be",
+        "put a text with a colon in quotes, and indent keys alike",
+    ),
     (r"sequence entries are not allowed", "a list item where none can be", "begin the list on a line of its own"),
     (r"expected <block end>, but found '-'", "a list item where a key was expected", "indent lists and keys alike"),
     (r"expected <block end>", "this does not fit what is above", "check indentation and quotes"),
@@ -57,9 +63,9 @@ def read_yaml(content: bytes, shown: str) -> tuple[Fields | None, list[Fault]]:
         place = _place_at(text, error.position, shown)
         return None, [place.fault("a control character stands in the file", "remove it")]
     except YAMLError as error:
-        return None, [Fault(shown, 1, 1, f"not YAML: {str(error).splitlines()[0]}")]
+        return None, [Fault(shown, 1, 1, f"not YAML: {str(error).splitlines()[0]}", "correct it")]
     except RecursionError:
-        return None, [Fault(shown, 1, 1, "the file is nested too deeply")]
+        return None, [Fault(shown, 1, 1, "the file is nested too deeply", "flatten it")]
     if node is None:
         return None, [Fault(shown, 1, 1, "the file is empty", "write keys into it, or remove it")]
     if not isinstance(node, MappingNode):
@@ -82,9 +88,20 @@ def _decode(content: bytes, shown: str) -> tuple[str, Fault | None]:
     except UnicodeDecodeError as error:
         place = _place_at(content[: error.start].decode("utf-8"), error.start, shown)
         return "", place.fault(f"byte 0x{content[error.start]:02x} is not UTF-8", "save the file as UTF-8")
+    if _depth(text) > _DEEPEST:
+        return "", Fault(shown, 1, 1, "the file is nested too deeply", "flatten it")
     if text.startswith("%"):
         return "", Fault(shown, 1, 1, "directives (%) are not used here", "files are YAML 1.2")
     return text.replace("\r\n", "\n"), None
+
+
+def _depth(text: str) -> int:
+    """Return how deeply brackets are nested; those in quotes count too, which does no harm."""
+    deepest = depth = 0
+    for bracket in re.findall(r"[\[\]{}]", text):
+        depth = depth + 1 if bracket in "[{" else max(depth - 1, 0)
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _place_at(text: str, index: int, shown: str) -> Place:
@@ -135,10 +152,8 @@ class _Reader:
         """Go through the entries that have a text for a key."""
         for key, value in node.value:
             place = self.place(key)
-            if isinstance(key, MappingNode):
-                self._refuse(place, "a value that begins with { is a map", 'put {{name}} in quotes: "{{name}}"')
-            elif not isinstance(key, ScalarNode):
-                self._refuse(place, "a list can't be a key", "write key: value")
+            if not isinstance(key, ScalarNode):
+                self._refuse(place, "a list or a map can't be a key", "write key: value")
             elif key.tag == f"{_TAG}merge":
                 self._refuse(place, "merge keys (<<) are not used here", "put what lines share into _defaults.yaml")
             else:
@@ -157,6 +172,9 @@ class _Reader:
             self._refuse(place, f"tags ({node.tag}) are not used here", "remove it, or put the text in quotes")
             return Leaf(None, place)
         if isinstance(node, MappingNode):
+            if node.value and isinstance(node.value[0][0], MappingNode):
+                self._refuse(place, "a value that begins with {{ is read as a map", 'put it in quotes: "{{name}}"')
+                return Leaf("", place)
             return self.fields(node)
         if isinstance(node, SequenceNode):
             return Items(tuple(self._tree(value) for value in node.value), place)
