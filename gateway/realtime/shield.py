@@ -7,6 +7,7 @@ neither. The user's own objects are never changed: calls share them.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,8 +24,9 @@ from agents import (
     ToolInputGuardrail,
     ToolOutputGuardrail,
 )
+from agents.exceptions import ModelBehaviorError
 from agents.realtime import RealtimeAgent
-from agents.tool import invoke_function_tool
+from agents.tool import invoke_function_tool, set_function_tool_failure_error_function
 from agents.tool_context import ToolContext as SdkToolContext
 
 from gateway.errors import ToolError
@@ -90,13 +92,16 @@ class Shield:
         """Return a tool of the user's that runs on the tools loop; it needs approval if it says so itself, too."""
         own = tool.timeout_seconds
         timeout = DEFAULT_TIMEOUT if own is None else own + OWN_TIMEOUT_MARGIN
+        loud = _loud(tool)
 
         async def invoke(context: SdkToolContext[Any], arguments: str) -> str:
-            return await self._tools.text(
-                tool.name,
-                lambda: invoke_function_tool(function_tool=tool, context=context, arguments=arguments),
-                timeout=timeout,
-            )
+            async def run() -> Any:
+                try:
+                    return await invoke_function_tool(function_tool=loud, context=context, arguments=arguments)
+                except ModelBehaviorError as error:
+                    raise ToolError(f"{error}. Correct the arguments and try again.") from error
+
+            return await self._tools.text(tool.name, run, timeout=timeout)
 
         return FunctionTool(
             name=tool.name,
@@ -240,6 +245,13 @@ class Shield:
 
 async def _settled(value: Any) -> Any:
     return await value if inspect.isawaitable(value) else value
+
+
+def _loud(tool: FunctionTool) -> FunctionTool:
+    """Let a tool's errors through where the SDK's default would put a fixed sentence in their place, unlogged."""
+    if not tool._use_default_failure_error_function:
+        return tool
+    return set_function_tool_failure_error_function(copy.copy(tool), None)
 
 
 def _parse(arguments: str) -> dict[str, Any]:
