@@ -21,6 +21,7 @@ _ZONES = {
 }
 _FLIGHTS = ("AC 101 to New York", "AC 204 to London", "AC 318 to Zurich", "AC 440 to Tokyo")
 _ROWS, _LETTERS, _DIGITS = 24, "ABCDEF", 6
+_DIGIT_WORDS = ("zero|oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _LOOKUP_SECONDS = 2.5
 _REFUND = re.compile(
     r"\b(we|i)( wi|')ll (refund|reimburse)\b|\byour money back\b|\b(get|receive|have) (a |your )?(full )?refund\b",
@@ -85,6 +86,8 @@ def no_refund_promises(text: str) -> bool:
 
 
 def _digits(text: str) -> str:
-    """Return the six digits of a confirmation number, or nothing where there are more or fewer."""
+    """Return the six digits of a confirmation number, as figures or words; nothing where there are more or fewer."""
+    for digit, word in enumerate(_DIGIT_WORDS):
+        text = re.sub(rf"\b(?:{word})\b", str(digit), text, flags=re.IGNORECASE)
     digits = re.sub(r"\D", "", text)
     return digits if len(digits) == _DIGITS else ""

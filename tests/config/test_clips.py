@@ -10,7 +10,7 @@ from gateway.config.clips import ClipError, read_clip
 from gateway.config.loader import load
 
 
-def wav(audio, *, rate=8000, channels=1, width=2):
+def wav(audio: bytes, *, rate: int = 8000, channels: int = 1, width: int = 2) -> bytes:
     file = BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setparams((channels, width, rate, 0, "NONE", ""))
@@ -18,7 +18,7 @@ def wav(audio, *, rate=8000, channels=1, width=2):
     return file.getvalue()
 
 
-def mu_law_wav(audio):
+def mu_law_wav(audio: bytes) -> bytes:
     form = struct.pack("<HHIIHHH", 7, 1, 8000, 8000, 1, 8, 0)
     chunks = (
         b"fmt "

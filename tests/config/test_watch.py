@@ -20,8 +20,9 @@ def anyio_backend():
 class Told:
     """What a watcher said."""
 
-    def __init__(self):
-        self.swaps, self.faults = [], []
+    def __init__(self) -> None:
+        self.swaps: list[tuple[str, str]] = []
+        self.faults: list[list[str]] = []
 
     def swapped(self, before, after):
         self.swaps.append((before.hash, after.hash))
