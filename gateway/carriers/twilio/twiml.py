@@ -37,10 +37,13 @@ _TEXT_ENTITIES: Final = {"\r": "&#13;"}
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where Twilio finds us: absolute URLs, so that what it signs is known beforehand."""
+    """Where Twilio finds us: absolute URLs, so that what it signs is known beforehand.
+
+    Streams connect to ``stream_url``, or to the public URL where it is empty.
+    """
 
     public_url: str
-    stream_url: str
+    stream_url: str = ""
 
     @property
     def stream_ended(self) -> str:
@@ -49,7 +52,7 @@ class Links:
     @property
     def media(self) -> str:
         """The WebSocket's URL: ``wss`` (Twilio takes no other), or ``ws`` beside a plain ``http`` address in tests."""
-        return socket_url(self.stream_url) + MEDIA_PATH
+        return socket_url(self.stream_url or self.public_url) + MEDIA_PATH
 
 
 def socket_url(base: str) -> str:
