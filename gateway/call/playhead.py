@@ -50,6 +50,8 @@ ROUND_TRIP_MS = 120.0
 START_DELAY_MS = 75.0
 """What is assumed until it is learned."""
 LONGEST_START_MS = 500.0
+LATE_MS = 80.0
+"""An idle mark's echo that takes this much longer than a round trip says no more about when the audio arrived."""
 
 
 class _Run:
@@ -209,6 +211,10 @@ class Playhead:
                 self.round_trip = max(min(self._round_trips), 0.0)
             return "heard"
         line = at - mark.position / BYTES_PER_MS
+        onset = line + run.start / BYTES_PER_MS - self.clock.read(run.sent_at)
+        if onset < self.round_trip:  # the idle mark's echo was late: the audio would have been heard before it came
+            self._round_trips.append(onset)
+            self.round_trip = max(onset, 0.0)
         if run.sure and not run.lines and run.idle_ms is not None:
             delay = line + run.start / BYTES_PER_MS - run.idle_ms
             self._delays.append(min(max(delay, 0.0), LONGEST_START_MS))
@@ -272,5 +278,7 @@ class Playhead:
             return min(run.lines)
         if run.joined is not None:
             return self._line(run.joined)
-        arrived = run.idle_ms if run.idle_ms is not None else self.clock.read(run.sent_at) + self.round_trip
+        arrived = self.clock.read(run.sent_at) + self.round_trip
+        if run.idle_ms is not None:
+            arrived = min(run.idle_ms, arrived + LATE_MS)
         return arrived + self.start_delay - run.start / BYTES_PER_MS
