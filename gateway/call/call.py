@@ -41,6 +41,9 @@ from gateway.call.state import FINAL_STATUSES, TRANSITIONS, State
 from gateway.call.turns import Turns
 
 AgentState: TypeAlias = Literal["connecting", "ready", "lost", "closed"]
+AgentNews: TypeAlias = (
+    e.AgentReady | e.AgentLost | e.AgentChanged | e.ToolStarted | e.ToolEnded | e.ApprovalAsked | e.AgentErred
+)
 
 NO_STREAM = 60.0
 """Seconds from the webhook after which a stream that never came is given up."""
@@ -83,7 +86,7 @@ class Call:
         self._keypad = Keypad()
         self._approvals: list[str] = []
         self._agent_state: AgentState = "connecting"
-        self._session = 1
+        self.session = 1
         self._stream = 0
         self._stream_open = False
         self._clean_stop = False
@@ -136,10 +139,59 @@ class Call:
 
     def _handle(self, event: e.Event, now: float) -> None:
         match event:
+            case e.TimePassed():
+                for deadline in self._deadlines.take_due(now):
+                    self._due(deadline, now)
+            case e.HangUpAsked(by, reason):
+                self._hang_up_asked(by, reason, now)
+            case e.TransferAsked(_, target):
+                self._transfer_asked(target, now)
+            case e.ApprovalGiven(tool_call_id, approved, _):
+                self._decide(tool_call_id, now, approved=approved)
+            case e.AudioDropped():
+                pass  # on the record; nothing to decide
+            case (
+                e.StreamStarted()
+                | e.CallerAudio()
+                | e.DigitPressed()
+                | e.MarkReached()
+                | e.StreamStopped()
+                | e.StatusChanged()
+                | e.ContinuationAsked()
+                | e.CarrierFailed()
+                | e.MessageRefused()
+            ):
+                self._carrier_event(event, now)
+            case _:
+                self._agent_event(event, now)
+
+    def _carrier_event(self, event: e.CarrierEvent, now: float) -> None:
+        match event:
             case e.MarkReached(name):
                 self.playout.reached(name, now)
                 self._note_heard(now)
                 self._leave_if_heard(now)
+            case e.DigitPressed(digit):
+                self._digit(digit, now)
+            case e.StreamStarted(_, stream):
+                self._stream_started(stream, now)
+            case e.StreamStopped(stream, cause):
+                self._stream_stopped(stream, cause, now)
+            case e.StatusChanged(status):
+                self._status_changed(status)
+            case e.ContinuationAsked():
+                self._continue(event, now)
+            case e.CarrierFailed():
+                self._carrier_failed(now)
+            case e.MessageRefused():
+                pass  # on the record; nothing to decide
+            case e.CallerAudio():
+                raise CallError("caller audio takes the short way")
+            case _:
+                assert_never(event)
+
+    def _agent_event(self, event: e.AgentEvent, now: float) -> None:
+        match event:
             case e.AgentAudio():
                 self._agent_audio(event, now)
             case e.AgentAudioDone(session, item_id, content_index):
@@ -162,6 +214,11 @@ class Call:
                 self._note_heard(now)
             case e.Interrupted():
                 self.playout.truncated()
+            case _:
+                self._agent_news(event, now)
+
+    def _agent_news(self, event: AgentNews, now: float) -> None:
+        match event:
             case e.AgentReady(session):
                 self._agent_ready(session, now)
             case e.AgentLost(session, reason, _):
@@ -174,31 +231,8 @@ class Call:
                 self.floor.tool_ended(now)
             case e.ApprovalAsked():
                 self._approval_asked(event, now)
-            case e.ApprovalGiven(tool_call_id, approved, _):
-                self._decide(tool_call_id, now, approved=approved)
-            case e.AgentErred() | e.AudioDropped() | e.MessageRefused():
+            case e.AgentErred():
                 pass  # on the record; nothing to decide
-            case e.DigitPressed(digit):
-                self._digit(digit, now)
-            case e.StreamStarted(_, stream):
-                self._stream_started(stream, now)
-            case e.StreamStopped(stream, cause):
-                self._stream_stopped(stream, cause, now)
-            case e.StatusChanged(status):
-                self._status_changed(status)
-            case e.ContinuationAsked():
-                self._continue(event, now)
-            case e.CarrierFailed():
-                self._carrier_failed(now)
-            case e.HangUpAsked(by, reason):
-                self._hang_up_asked(by, reason, now)
-            case e.TransferAsked(_, target):
-                self._transfer_asked(target, now)
-            case e.TimePassed():
-                for deadline in self._deadlines.take_due(now):
-                    self._due(deadline, now)
-            case e.CallerAudio():
-                raise CallError("caller audio takes the short way")
             case _:
                 assert_never(event)
 
@@ -206,7 +240,7 @@ class Call:
 
     def _agent_audio(self, event: e.AgentAudio, now: float) -> None:
         self.floor.alive(now)
-        if event.session != self._session or not self._may_speak() or not self.floor.audible(event):
+        if event.session != self.session or not self._may_speak() or not self.floor.audible(event):
             return
         self.floor.answered()
         key = ItemKey(event.session, event.item_id, event.content_index)
@@ -305,7 +339,7 @@ class Call:
     # ---- The agent comes and goes -----------------------------------------------------------------------------------
 
     def _agent_ready(self, session: int, now: float) -> None:
-        if session != self._session:
+        if session != self.session:
             return
         self._agent_state = "ready"
         self._deadlines.clear(Deadline.MODEL_READY)
@@ -327,7 +361,7 @@ class Call:
         self._out += self.floor.respond(now, f'Greet the caller. Say exactly: "{greeting}"' if greeting else "")
 
     def _agent_lost(self, session: int, reason: str, now: float) -> None:
-        if session != self._session or self._agent_state == "closed":
+        if session != self.session or self._agent_state == "closed":
             return
         self._agent_state = "lost"
         self._deadlines.clear(Deadline.MODEL_READY, Deadline.RESPONSE, Deadline.RETRY, Deadline.APPROVAL)
@@ -395,7 +429,7 @@ class Call:
             case "connecting":
                 self._deadlines.set(Deadline.MODEL_READY, now + self.policy.model_ready)
             case "closed":
-                self._session += 1
+                self.session += 1
                 self._appended_ms = 0.0
                 self._agent_state = "connecting"
                 self._note = f"{self._note} The conversation so far:\n{self.turns.so_far()}".strip()

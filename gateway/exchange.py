@@ -1,0 +1,356 @@
+"""The calls of this node: offered by carriers, found by their ids, drained before the process goes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+import anyio
+import anyio.abc
+import structlog
+
+from gateway import __version__
+from gateway.bridge import AgentSide, Bridge, CarrierApi
+from gateway.call.admission import Admission, Load
+from gateway.call.call import Call
+from gateway.call.events import ContinuationAsked, Event, HangUpAsked, StatusChanged
+from gateway.call.incoming import IncomingCall
+from gateway.call.plan import Connect, Dial, HangUp, Plan, Reject, Say
+from gateway.call.playout import PlaybackState
+from gateway.call.policy import OnFailure
+from gateway.call.reason import EndReason
+from gateway.call.state import FINAL_STATUSES, State
+from gateway.carriers.carrier import StreamSide, StreamStart
+from gateway.carriers.token import Claims, StreamTokens
+from gateway.config.directory import Directory
+from gateway.config.schema import LineConfig
+from gateway.errors import TokenError
+from gateway.store.log import Header, LogWriter
+from gateway.tools.context import ToolContext
+
+TOKEN_GOOD_FOR = 60
+"""Seconds in which a stream must come after its webhook."""
+REMEMBERED = 4096
+"""Calls that are over and still known by their sid: late webhooks find out how they ended."""
+LAST_WORDS = 15.0
+"""Seconds that calls get to end by themselves once the drain's time is up."""
+
+log = structlog.get_logger()
+
+
+class Agents(Protocol):
+    """Opens the model sessions of calls."""
+
+    def open(
+        self,
+        directory: Directory,
+        line: LineConfig,
+        context: ToolContext,
+        *,
+        session: int,
+        playback: Callable[[], PlaybackState],
+    ) -> AgentSide:
+        """Make the agent's side of one model session."""
+        ...
+
+
+@dataclass(slots=True)
+class LiveCall:
+    """A call of this node, with what its carrier may ask again."""
+
+    call_id: str
+    incoming: IncomingCall
+    line: LineConfig
+    directory: Directory
+    bridge: Bridge
+    visit: int = 1
+    """The number of the stream that the last plan offered."""
+    offered: Plan = ()
+    started: int = 0
+    """The number of the newest stream that came."""
+    streams: set[int] = field(default_factory=set)
+
+    @property
+    def over(self) -> bool:
+        return self.bridge.call.state is State.ENDED
+
+
+class Exchange:
+    """Every call of this node, and whether new ones may begin.
+
+    Args:
+        directory: returns the current snapshot; a call keeps the one that it began with.
+        tokens: signs what streams must bring.
+        admission: decides whether a call may begin.
+        logs: writes the calls' logs.
+        agents: opens model sessions.
+        carrier: the carrier's API; None where there is no account.
+        clock: monotonic seconds.
+        wall: Unix seconds; for expiry and display only.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: Callable[[], Directory],
+        tokens: StreamTokens,
+        admission: Admission,
+        logs: LogWriter,
+        agents: Agents,
+        carrier: CarrierApi | None,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
+        self.draining = False
+        self.admission = admission
+        self._directory = directory
+        self._tokens = tokens
+        self._logs = logs
+        self._agents = agents
+        self._carrier = carrier
+        self._clock = clock
+        self._wall = wall
+        self._calls: dict[str, LiveCall] = {}
+        self._past: OrderedDict[str, LiveCall] = OrderedDict()
+        self._tasks: anyio.abc.TaskGroup | None = None
+        self._empty = anyio.Event()
+        self._empty.set()
+
+    @property
+    def calls(self) -> Sequence[LiveCall]:
+        """The calls that are not over."""
+        return tuple(self._calls.values())
+
+    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Own the tasks of all calls until cancelled."""
+        async with anyio.create_task_group() as self._tasks:
+            task_status.started()
+            await anyio.sleep_forever()
+
+    # ---- What carriers ask ------------------------------------------------------------------------------------------
+
+    def offer(self, incoming: IncomingCall) -> Plan:
+        """Decide what happens to a call; a repeated delivery gets the same plan, a later visit a new stream."""
+        live = self._calls.get(incoming.call_sid)
+        if live is not None:
+            if live.started >= live.visit:
+                live.visit += 1
+                live.offered = self._connect(live)
+            return live.offered
+        directory = self._directory()
+        line = directory.find(incoming.called, incoming.line)
+        if line is None:
+            log.warning(
+                "no-line", pii_called=incoming.called, line=incoming.line, remedy="gateway check lists the lines"
+            )
+            return (Reject("rejected"),)
+        refusal = self.admission.refuse(
+            incoming.caller,
+            Load(len(self._calls), sum(call.line is line for call in self._calls.values()), self.draining),
+            self._clock(),
+            per_caller=line.limits.calls_per_caller,
+            per_line=line.limits.concurrent_calls,
+        )
+        if refusal is not None:
+            log.warning("call-refused", line=line.id, why=refusal)
+            return (Reject("busy"),)
+        live = self._begin(incoming, line, directory, call_id=new_call_id(self._wall()))
+        live.offered = self._connect(live)
+        return live.offered
+
+    def continuation(self, incoming: IncomingCall, asked: ContinuationAsked) -> Plan:
+        """Say what is next after a ``Connect`` or a ``Dial``."""
+        live = self._calls.get(incoming.call_sid)
+        if live is None:
+            return self._epilogue(incoming, asked)
+        plan = live.bridge.ask(asked)
+        if any(isinstance(verb, Connect) for verb in plan):
+            live.visit = max(live.visit, live.started) + 1
+            live.offered = self._connect(live)
+            return tuple(live.offered[0] if isinstance(verb, Connect) else verb for verb in plan)
+        return plan
+
+    def report(self, call_sid: str, status: str) -> None:
+        """Take note of a status; only what is final changes anything, and only once."""
+        live = self._calls.get(call_sid)
+        if live is not None:
+            live.bridge.emit(StatusChanged(status))
+
+    def apology(self, incoming: IncomingCall, error: str) -> Plan:
+        """What the caller hears when nothing else works: the line's on_failure."""
+        log.error("call-failed-over", error=error, line=incoming.line)
+        line = self._directory().find(incoming.called, incoming.line)
+        return _on_failure(line)
+
+    async def carry(self, start: StreamStart, stream: StreamSide) -> None:
+        """Run a stream as part of its call until it is over.
+
+        Raises:
+            TokenError: the stream may not be part of that call, or was there before.
+        """
+        token = start.parameters.get("token", "")
+        claims = self._tokens.verify(token, call_sid=start.call_sid, now=self._wall(), account_sid=start.account_sid)
+        live = self._find_or_adopt(claims)
+        if claims.stream in live.streams:
+            raise TokenError("the stream's token was spent before")
+        if claims.stream < live.started:
+            raise TokenError("a newer stream of this call has begun")
+        live.streams.add(claims.stream)
+        live.started = stream.number = claims.stream
+        live.visit = max(live.visit, claims.stream)
+        live.bridge.attach(stream, start.stream_sid)
+        try:
+            await stream.run(live.bridge.emit)
+        finally:
+            live.bridge.detach(stream)
+
+    # ---- The end of the node ----------------------------------------------------------------------------------------
+
+    async def drain(self, timeout: float) -> None:
+        """Take no new calls, and wait until the live ones are over; after ``timeout`` seconds they are ended."""
+        self.draining = True
+        log.info("draining", calls=len(self._calls), timeout=timeout)
+        with anyio.move_on_after(timeout):
+            await self._wait_until_empty()
+        if self._calls:
+            log.warning("drain-time-over", calls=len(self._calls))
+            self.end_all("drained")
+            with anyio.move_on_after(LAST_WORDS):
+                await self._wait_until_empty()
+
+    def end_all(self, reason: str) -> None:
+        """Have every call end after its agent's last word."""
+        for live in tuple(self._calls.values()):
+            live.bridge.emit(HangUpAsked("gateway", reason))
+
+    async def _wait_until_empty(self) -> None:
+        while self._calls:
+            await self._empty.wait()
+
+    # ---- One call ---------------------------------------------------------------------------------------------------
+
+    def _begin(self, incoming: IncomingCall, line: LineConfig, directory: Directory, *, call_id: str) -> LiveCall:
+        now = self._clock()
+        policy = line.policy()
+        header = Header(
+            call_id=call_id,
+            call_sid=incoming.call_sid,
+            line=line.id,
+            snapshot=directory.hash,
+            version=__version__,
+            wall=self._wall(),
+            zero=now,
+            policy=policy,
+            incoming=dict(incoming.parameters),
+        )
+        loop = asyncio.get_running_loop()
+
+        def ask(event: Event) -> None:
+            loop.call_soon_threadsafe(bridge.emit, event)
+
+        def open_side(session: int) -> AgentSide:
+            context = ToolContext(
+                call_id=call_id,
+                line=line.id,
+                ask=ask,
+                caller=incoming.caller,
+                called=incoming.called,
+                language=line.language,
+                timezone=line.timezone,
+                targets=tuple(line.transfer),
+                vars=line.vars,
+            )
+            return self._agents.open(directory, line, context, session=session, playback=bridge.playback)
+
+        bridge = Bridge(
+            call=Call(policy, now),
+            log=self._logs.open(header),
+            call_sid=incoming.call_sid,
+            clock=self._clock,
+            open_side=open_side,
+            carrier=self._carrier,
+            on_finish=partial(self._finished, incoming.call_sid),
+        )
+        live = LiveCall(call_id, incoming, line, directory, bridge)
+        self._calls[incoming.call_sid] = live
+        self._empty = anyio.Event()
+        self._start(live)
+        return live
+
+    def _start(self, live: LiveCall) -> None:
+        if self._tasks is None:
+            raise RuntimeError("the exchange does not run")
+        self._tasks.start_soon(self._run_bridge, live)
+
+    async def _run_bridge(self, live: LiveCall) -> None:
+        with structlog.contextvars.bound_contextvars(call_id=live.call_id):
+            log.info("call-began", line=live.line.id, call_sid=live.incoming.call_sid)
+            await live.bridge.run()
+
+    def _finished(self, call_sid: str, reason: EndReason) -> None:
+        live = self._calls.pop(call_sid)
+        self._past[call_sid] = live
+        if len(self._past) > REMEMBERED:
+            self._past.popitem(last=False)
+        log.info("call-ended", call_id=live.call_id, line=live.line.id, result=reason.result, reason=reason.reason)
+        if not self._calls:
+            self._empty.set()
+
+    def _connect(self, live: LiveCall) -> Plan:
+        claims = Claims(
+            call_id=live.call_id,
+            call_sid=live.incoming.call_sid,
+            account_sid=live.incoming.account_sid,
+            line=live.line.id,
+            snapshot=live.directory.hash,
+            stream=live.visit,
+            expires=int(self._wall()) + TOKEN_GOOD_FOR,
+        )
+        return (Connect({"token": self._tokens.issue(claims)}),)
+
+    def _find_or_adopt(self, claims: Claims) -> LiveCall:
+        """Return the call of a stream; one whose webhook another process answered begins here, only colder (rule 8)."""
+        live = self._calls.get(claims.call_sid)
+        if live is not None:
+            return live
+        if claims.call_sid in self._past:
+            raise TokenError("the stream's call is over")
+        directory = self._directory()
+        line = directory.find("", claims.line)
+        if line is None or self.draining:
+            raise TokenError("the stream's line is not answered here")
+        incoming = IncomingCall(claims.call_sid, claims.account_sid, caller="", called="", line=claims.line)
+        return self._begin(incoming, line, directory, call_id=claims.call_id)
+
+    def _epilogue(self, incoming: IncomingCall, asked: ContinuationAsked) -> Plan:
+        """Answer for a call that is over, or that this process never knew (it was restarted in the middle)."""
+        past = self._past.get(incoming.call_sid)
+        if asked.status in FINAL_STATUSES or asked.dial_status in {"completed", "answered"}:
+            return (HangUp(),)
+        if past is not None and past.bridge.call.reason != EndReason("gateway", "internal-error"):
+            return (HangUp(),)
+        return self.apology(incoming, "call-unknown" if past is None else "internal-error")
+
+
+def _on_failure(line: LineConfig | None) -> Plan:
+    if line is None:
+        return (Say(OnFailure().say), HangUp())
+    say = Say(line.on_failure.say, line.language)
+    target = line.transfer.get(line.on_failure.then)
+    if target is None:
+        return (say, HangUp())
+    return (say, Dial(target.to, target.timeout_s, target.caller_id, ask_after=False))
+
+
+def new_call_id(wall: float) -> str:
+    """Return a UUID of version 7 (RFC 9562): sortable by the time at which the call began."""
+    value = (int(wall * 1000) & (1 << 48) - 1) << 80 | int.from_bytes(os.urandom(10))
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=value))

@@ -1,0 +1,262 @@
+"""The log of each call: the record that everything else is derived from.
+
+One file of JSON lines per call. The first line is the header: schema, call, hash of the configuration's snapshot,
+package version, both clocks at zero, the policy. Then one line for each event in the order in which the call took it,
+with its number, its moment (seconds since zero) and the commands that it led to, so that a replay can reproduce them.
+Audio stands as its size; secrets are masked. The last line closes the record.
+
+Appending costs the call a tuple in a list. Encoding and writing happen on the writer's own thread, a few times a
+second; a crash of the process loses at most that much, and never half a line that a reader would trust.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from gateway.call import events as events_module
+from gateway.call.commands import Command
+from gateway.call.events import CallerAudio, Event
+from gateway.call.playout import PlaybackState
+from gateway.call.policy import Policy
+from gateway.call.reason import EndReason
+from gateway.errors import LogError
+
+SCHEMA = 1
+FLUSH_EVERY = 0.25
+"""Seconds between two writes; what a crash may lose."""
+_MASKED = ("CallToken", "token")
+_encoder = msgspec.json.Encoder()
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a log begins with. ``wall`` is Unix time at ``zero``, the monotonic moment that offsets count from."""
+
+    call_id: str
+    call_sid: str
+    line: str
+    snapshot: str
+    version: str
+    wall: float
+    zero: float
+    policy: Policy
+    incoming: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event as it was taken, and the commands that it led to."""
+
+    number: int
+    at: float
+    event: Event
+    commands: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerRead:
+    """The SDK asked what the ear is at, and this is what it was told."""
+
+    number: int
+    at: float
+    state: PlaybackState
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The end of the record."""
+
+    at: float
+    reason: EndReason
+
+
+class CallLog:
+    """One call's log, as the call appends to it."""
+
+    __slots__ = ("_count", "_lines", "_writer", "_zero", "path")
+
+    def __init__(self, path: Path, header: Header, writer: LogWriter) -> None:
+        self.path = path
+        self._zero = header.zero
+        self._count = 0
+        self._lines: list[tuple[Any, ...]] = [("header", header)]
+        self._writer = writer
+        writer.add(self)
+
+    def append(self, now: float, event: Event, commands: list[Command]) -> None:
+        self._count += 1
+        self._lines.append(("event", self._count, now - self._zero, event, commands))
+
+    def tracker_read(self, now: float, state: PlaybackState) -> None:
+        self._count += 1
+        self._lines.append(("tracker", self._count, now - self._zero, state))
+
+    def close(self, now: float, reason: EndReason, summary: Mapping[str, Any]) -> None:
+        """Close the record; nothing is appended after it."""
+        self._lines.append(("closed", now - self._zero, reason, summary))
+        self._writer.remove(self)
+
+    def take(self) -> list[tuple[Any, ...]]:
+        """Hand over what is not yet written (the writer's side)."""
+        lines, self._lines = self._lines, []
+        return lines
+
+
+class LogWriter:
+    """Writes the logs of all calls of this process, on a thread of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._logs: set[CallLog] = set()
+        self._closing: list[CallLog] = []
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="call-logs", daemon=True)
+        self.failures = 0
+
+    def start(self) -> None:
+        """Begin to write.
+
+        Raises:
+            OSError: the folder can't be made.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is left, and end the thread."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def open(self, header: Header) -> CallLog:
+        return CallLog(self.folder / f"{header.call_id}.jsonl", header, self)
+
+    def add(self, call_log: CallLog) -> None:
+        with self._lock:
+            self._logs.add(call_log)
+
+    def remove(self, call_log: CallLog) -> None:
+        with self._lock:
+            self._logs.discard(call_log)
+            self._closing.append(call_log)
+
+    def _run(self) -> None:
+        while not self._stop.wait(FLUSH_EVERY):
+            self._flush()
+        self._flush()
+
+    def _flush(self) -> None:
+        with self._lock:
+            logs = [*self._logs, *self._closing]
+            self._closing.clear()
+        for call_log in logs:
+            lines = call_log.take()
+            if lines:
+                self._write(call_log.path, lines)
+
+    def _write(self, path: Path, lines: list[tuple[Any, ...]]) -> None:
+        text = b"".join(_encode(line) + b"\n" for line in lines)
+        try:
+            with path.open("ab") as file:
+                file.write(text)
+        except OSError as error:
+            # The call goes on without its record: a full disk must not end it (reliability N14).
+            self.failures += 1
+            log.error("call-log-not-written", path=str(path), error=str(error), lines=len(lines))  # noqa: TRY400
+
+
+def read_log(path: Path) -> Iterator[Header | Entry | TrackerRead | Closed]:
+    """Read a call's log back; a torn last line (a crash) is left out.
+
+    Raises:
+        LogError: the file can't be read, is of another schema, or a line inside it is damaged.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise LogError(f"{path}: {error.strerror}") from error
+    torn = len(lines) - 1 if lines[-1] else None
+    for index, line in enumerate(lines):
+        if not line:
+            continue
+        try:
+            yield _decode(msgspec.json.decode(line))
+        except (msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
+            if index == torn:
+                return
+            raise LogError(f"{path}:{index + 1}: {error}") from error
+
+
+def _encode(line: tuple[Any, ...]) -> bytes:
+    match line:
+        case ("event", number, at, CallerAudio(_, size, timestamp_ms), commands) if len(commands) <= 1:
+            return _encoder.encode(("a", number, round(at, 6), timestamp_ms, size, len(commands)))
+        case ("event", number, at, event, commands):
+            return _encoder.encode(("e", number, round(at, 6), _named(event), [_named(item) for item in commands]))
+        case ("tracker", number, at, state):
+            return _encoder.encode(("t", number, round(at, 6), state))
+        case ("closed", at, reason, summary):
+            return _encoder.encode(("z", round(at, 6), reason, summary))
+        case ("header", header):
+            incoming = {key: "***" if key in _MASKED else value for key, value in header.incoming.items()}
+            policy = msgspec.to_builtins(header.policy)
+            fields = msgspec.to_builtins(header) | {"incoming": incoming, "policy": policy}
+            return _encoder.encode(("h", SCHEMA, fields))
+    raise LogError(f"no such line: {line[0]}")
+
+
+def _named(value: Any) -> tuple[str, dict[str, Any]]:
+    fields = msgspec.to_builtins(value)
+    if "payload" in fields:
+        del fields["payload"]
+    plan = getattr(value, "plan", None)
+    if plan is not None:
+        fields["plan"] = [[type(verb).__name__, _masked(msgspec.to_builtins(verb))] for verb in plan]
+    return type(value).__name__, fields
+
+
+def _masked(verb: dict[str, Any]) -> dict[str, Any]:
+    if "parameters" in verb:
+        verb["parameters"] = {key: "***" if key in _MASKED else value for key, value in verb["parameters"].items()}
+    return verb
+
+
+def _decode(line: list[Any]) -> Header | Entry | TrackerRead | Closed:
+    match line:
+        case ["h", schema, fields]:
+            if schema != SCHEMA:
+                raise ValueError(f"schema {schema}, this version reads {SCHEMA}")
+            return msgspec.convert(fields, Header)
+        case ["a", number, at, timestamp_ms, size, commands]:
+            heard = [["Hear", {"size": size}]] * commands
+            return Entry(number, at, CallerAudio(silent_payload(size), size, timestamp_ms), heard)
+        case ["e", number, at, [name, fields], commands]:
+            kind = getattr(events_module, name)
+            if "size" in fields and name in {"CallerAudio", "AgentAudio"}:
+                fields["payload"] = silent_payload(fields["size"])
+            return Entry(number, at, msgspec.convert(fields, kind), commands)
+        case ["t", number, at, state]:
+            return TrackerRead(number, at, msgspec.convert(state, PlaybackState))
+        case ["z", at, reason, _]:
+            return Closed(at, msgspec.convert(reason, EndReason))
+    raise ValueError("a line of no known kind")
+
+
+def named_commands(commands: list[Command]) -> list[Any]:
+    """Commands in the form in which a log holds them, for comparing."""
+    return msgspec.json.decode(_encoder.encode([_named(command) for command in commands]), type=list[Any])
+
+
+def silent_payload(size: int) -> str:
+    """Base64 of ``size`` bytes of mu-law silence, in place of audio that the log does not hold."""
+    whole, rest = divmod(size, 3)
+    return "////" * whole + {0: "", 1: "/w==", 2: "//8="}[rest]
