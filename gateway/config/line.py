@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from gateway.call.policy import BargeIn, Clip, OnFailure, Target
-from gateway.config.clips import ClipError, read_clip
+from gateway.config.clips import read_clip
 from gateway.config.directory import Setting
 from gateway.config.effective import settings_of
 from gateway.config.environment import check_environment, fill_model, names_in
@@ -70,9 +70,11 @@ class Line:
             try:
                 text = self._spoken.get(("greeting", "text"), "")
                 self._clip = read_clip(self._folder.files[clip], text) if clip else None
-            except ClipError as error:
+            except ValueError as error:
                 remedy = "ffmpeg -i in.wav -ar 8000 -ac 1 -c:a pcm_mulaw out.wav makes one"
-                self._texts.faults.append(leaf.place.fault(f"{clip} can't be played: {error}", remedy))
+                self._texts.faults.append(
+                    leaf.place.fault(f"{clip} can't be played: {str(error).partition(';')[0]}", remedy)
+                )
 
     def build(self, environment: Mapping[str, str] | None) -> LineConfig:
         """Return the line; only after :meth:`check` found nothing."""

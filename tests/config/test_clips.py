@@ -6,7 +6,7 @@ from io import BytesIO
 
 import pytest
 
-from gateway.config.clips import ClipError, read_clip
+from gateway.config.clips import read_clip
 from gateway.config.loader import load
 
 
@@ -49,15 +49,15 @@ def test_mu_law_is_left_as_it_is():
     [
         (b"", "not a WAV file"),
         (b"OggS", "not a WAV file"),
-        (b"RIFF\0\0\0\0WAVEfmt \x04\0\0\0abcd", "not a WAV file"),
+        (b"RIFF\0\0\0\0WAVEfmt \x04\0\0\0abcd", "damaged"),
         (wav(b"\0" * 320, rate=16000), "16000 Hz"),
         (wav(b"\0" * 320, channels=2), "2 channels"),
-        (wav(b"\0" * 320, width=1), "neither mu-law nor"),
-        (wav(b""), "empty"),
+        (wav(b"\0" * 320, width=1), "8 bits"),
+        (wav(b""), "no sound"),
     ],
 )
 def test_what_a_phone_can_not_play_is_refused(content, why):
-    with pytest.raises(ClipError, match=why):
+    with pytest.raises(ValueError, match=why):
         read_clip(content)
 
 

@@ -151,7 +151,7 @@ CASES = {
     "clip-not-wav": (
         {"a.yaml": OK + "greeting: {clip: clips/hello.wav}\n", "clips/hello.wav": b"RIFF"},
         [
-            "a.yaml:2:18: clips/hello.wav can't be played: it is not a WAV file (ffmpeg -i in.wav -ar 8000 -ac 1 -c:a pcm_mulaw out.wav makes one)"
+            "a.yaml:2:18: clips/hello.wav can't be played: not a WAV file (ffmpeg -i in.wav -ar 8000 -ac 1 -c:a pcm_mulaw out.wav makes one)"
         ],
     ),
 }
