@@ -1,0 +1,117 @@
+"""The application: everything is made and wired here, and here is the one list of routes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import anyio
+import anyio.to_thread
+import httpx2
+import structlog
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+
+from gateway.call.admission import Admission
+from gateway.carriers.token import StreamTokens
+from gateway.carriers.twilio.calls import TwilioCalls
+from gateway.carriers.twilio.diagnosis import Refusals
+from gateway.carriers.twilio.rest import TwilioRest
+from gateway.carriers.twilio.signature import Verifier
+from gateway.carriers.twilio.twiml import Links
+from gateway.carriers.twilio.upgrade import MediaSocket
+from gateway.carriers.twilio.webhooks import Webhooks
+from gateway.config.directory import Directory
+from gateway.config.loader import load
+from gateway.config.watch import Watcher
+from gateway.errors import ConfigError, Fault
+from gateway.exchange import Exchange
+from gateway.realtime.agents import Agents
+from gateway.realtime.toolsloop import ToolsLoop
+from gateway.settings import Settings
+from gateway.store.log import LogWriter
+from gateway.web.health import Health
+
+log = structlog.get_logger()
+
+
+class Gateway:
+    """One node of the gateway, not yet running.
+
+    Raises:
+        ConfigError: the folder of lines has faults.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.tools = ToolsLoop()
+        self.agents = Agents(url=settings.openai_realtime_url, api_key=settings.openai_api_key, tools=self.tools)
+        self.watcher = Watcher(
+            load(settings.config_dir), prove=self.agents.check, on_swap=self._swapped, on_faults=self._refused
+        )
+        self.links = Links(settings.public_url, settings.stream_url)
+        self.http = httpx2.AsyncClient()
+        self.logs = LogWriter(settings.data_dir / "calls")
+        self.exchange = Exchange(
+            directory=lambda: self.watcher.current,
+            tokens=StreamTokens(settings.secret_key),
+            admission=Admission(settings.max_calls),
+            logs=self.logs,
+            agents=self.agents,
+            carrier=self._carrier(),
+            clock=time.monotonic,
+            wall=time.time,
+        )
+        self.health = Health(self.exchange, lambda: self.watcher.current)
+        verifier = Verifier(settings.public_url, settings.stream_url, settings.twilio_auth_tokens)
+        refusals = Refusals(verifier)
+        self.routes: list[BaseRoute] = [
+            *Webhooks(self.exchange, verifier, self.links, refusals).routes(),
+            *MediaSocket(self.exchange, verifier, refusals).routes(),
+            *self.health.routes(),
+        ]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Watch the lines, write the logs and own the calls, until left."""
+        async with AsyncExitStack() as stack:
+            self.logs.start()
+            stack.callback(self.logs.stop)
+            stack.callback(self.tools.close)
+            stack.push_async_callback(self.http.aclose)
+            tasks = await stack.enter_async_context(anyio.create_task_group())
+            stack.callback(tasks.cancel_scope.cancel)
+            faults = await anyio.to_thread.run_sync(self.agents.check, self.watcher.current)
+            if faults:
+                raise ConfigError(list(faults))
+            await tasks.start(self.exchange.run)
+            tasks.start_soon(self.watcher.run)
+            self.health.starting = False
+            yield
+
+    def _carrier(self) -> TwilioCalls | None:
+        settings = self.settings
+        if not settings.twilio_account_sid or not settings.twilio_auth_tokens:
+            return None
+        rest = TwilioRest(
+            settings.twilio_account_sid, settings.twilio_auth_tokens[0], settings.twilio_api_base_url, self.http
+        )
+        return TwilioCalls(rest, self.links)
+
+    def _swapped(self, _before: Directory, _after: Directory) -> None:
+        self.health.faults = []
+
+    def _refused(self, faults: Sequence[Fault]) -> None:
+        self.health.faults = [str(fault) for fault in faults]
+
+
+def create_app(gateway: Gateway) -> Starlette:
+    """Return the gateway as an ASGI application; its lifespan is the node's."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with gateway.running():
+            yield
+
+    return Starlette(routes=gateway.routes, lifespan=lifespan)

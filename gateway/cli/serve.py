@@ -1,0 +1,23 @@
+"""``gateway serve``: the gateway itself."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command()(serve)
+
+
+def serve() -> None:
+    """Answer calls. Settings come from the environment; see the README for their names."""
+    from gateway.settings import read_settings  # noqa: PLC0415 (each command imports what it needs, when it runs)
+    from gateway.telemetry import logs  # noqa: PLC0415
+
+    settings = read_settings()
+    logs.configure(settings.log_level, settings.log_format)
+    from gateway.app import Gateway  # noqa: PLC0415 (the Agents SDK takes seconds to import)
+    from gateway.server import GatewayServer  # noqa: PLC0415
+
+    GatewayServer(Gateway(settings)).run()
