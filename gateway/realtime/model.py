@@ -103,7 +103,7 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
         self._bad_messages = 0
         self._cut_by_server = False
         self._last_update: SessionUpdateEvent | None = None
-        self._update_ids: set[str] = set()
+        self._update_ids: dict[str, bool] = {}  # id of a session.update: whether it says more than tracing
         self._unanswered_updates = 0
 
     # ---- The socket -------------------------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
 
     def is_update(self, event_id: str) -> bool:
         """Whether this id, as an ``error`` names it, is that of a full ``session.update`` of ours."""
-        return event_id in self._update_ids
+        return self._update_ids.get(event_id, False)
 
     async def _send_raw_message(self, event: RealtimeClientEvent) -> None:
         if event.type == "conversation.item.retrieve":
@@ -186,12 +186,12 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
         await super()._send_raw_message(event)
 
     def _note_update(self, event: SessionUpdateEvent) -> None:
-        self._unanswered_updates += 1
-        if getattr(event.session, "audio", None) is None:
-            return  # only tracing is set; a server that refuses it can still be talked to
+        full = getattr(event.session, "audio", None) is not None  # a server that refuses tracing can still be talked to
         event.event_id = f"session_update_{len(self._update_ids) + 1}"
-        self._update_ids.add(event.event_id)
-        self._last_update = event
+        self._update_ids[event.event_id] = full
+        self._unanswered_updates += 1
+        if full:
+            self._last_update = event
 
     async def _send_tool_output(self, event: RealtimeModelSendToolOutput) -> None:
         # The SDK starts no response for one case alone: a tool that does not exist. The caller would hear nothing.
@@ -261,6 +261,7 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
                     # Also where the SDK could not read the rest of the session: its clamps count in this format.
                     self._audio_state_tracker.set_audio_format(MU_LAW)
             case "error":
+                self._unanswered_updates -= _names(event) in self._update_ids
                 await super()._handle_ws_event(event)
                 await self._follow_error(event.get("error"))
             case _:
@@ -333,6 +334,13 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
         message = str(error.get("message") or "").lower()
         if error.get("code") == "response_cancel_not_active" or "no active response" in message:
             await self._follow_end(self._response_create_sequencer.ongoing_response_id)
+
+
+def _names(event: dict[str, Any]) -> object:
+    """The id of the client's event that an ``error`` is about."""
+    error = event.get("error")
+    event_id = error.get("event_id") if isinstance(error, dict) else None
+    return event_id if isinstance(event_id, str) else None
 
 
 def _is_message(event: dict[str, Any]) -> bool:
