@@ -11,8 +11,10 @@ from types import FrameType
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
-from gateway.app import Gateway, create_app
+from gateway.exchange import Exchange
+from gateway.settings import Settings
 
 MAX_MESSAGE = 64 * 1024
 """Bytes of the largest message that a socket may send; Twilio's are under 1 KiB."""
@@ -24,11 +26,10 @@ log = structlog.get_logger()
 class GatewayServer(uvicorn.Server):
     """Serves one node until a signal, then drains it; a second signal ends at once."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        settings = gateway.settings
+    def __init__(self, app: ASGIApp, exchange: Exchange, settings: Settings) -> None:
         super().__init__(
             uvicorn.Config(
-                create_app(gateway),
+                app,
                 host=settings.host,
                 port=settings.port,
                 log_config=None,
@@ -42,7 +43,8 @@ class GatewayServer(uvicorn.Server):
                 timeout_graceful_shutdown=3,
             )
         )
-        self._gateway = gateway
+        self._exchange = exchange
+        self._drain_timeout = settings.drain_timeout
         self._draining: asyncio.Task[None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -50,9 +52,9 @@ class GatewayServer(uvicorn.Server):
         if self._draining is None and sig in {signal.SIGTERM, signal.SIGINT} and self.started:
             self._draining = asyncio.get_running_loop().create_task(self._drain(sig, frame))
             return
-        log.warning("leaving-at-once", calls=len(self._gateway.exchange.calls))
+        log.warning("leaving-at-once", calls=len(self._exchange.calls))
         super().handle_exit(sig, frame)
 
     async def _drain(self, sig: int, frame: FrameType | None) -> None:
-        await self._gateway.exchange.drain(self._gateway.settings.drain_timeout)
+        await self._exchange.drain(self._drain_timeout)
         super().handle_exit(sig, frame)

@@ -17,7 +17,8 @@ def serve() -> None:
 
     settings = read_settings()
     logs.configure(settings.log_level, settings.log_format)
-    from gateway.app import Gateway  # noqa: PLC0415 (the Agents SDK takes seconds to import)
+    from gateway.app import Gateway, create_app  # noqa: PLC0415 (the Agents SDK takes seconds to import)
     from gateway.server import GatewayServer  # noqa: PLC0415
 
-    GatewayServer(Gateway(settings)).run()
+    gateway = Gateway(settings)
+    GatewayServer(create_app(gateway), gateway.exchange, settings).run()
