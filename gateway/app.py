@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
@@ -37,18 +37,22 @@ log = structlog.get_logger()
 
 
 class Gateway:
-    """One node of the gateway, not yet running.
+    """One node of the gateway, not yet running; ``variables`` fill in ``${NAME}`` in the files of lines.
 
     Raises:
         ConfigError: the folder of lines has faults.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, variables: Mapping[str, str]) -> None:
         self.settings = settings
         self.tools = ToolsLoop()
         self.agents = Agents(url=settings.openai_realtime_url, api_key=settings.openai_api_key, tools=self.tools)
         self.watcher = Watcher(
-            load(settings.config_dir), prove=self.agents.check, on_swap=self._swapped, on_faults=self._refused
+            load(settings.config_dir, variables),
+            variables,
+            prove=self.agents.check,
+            on_swap=self._swapped,
+            on_faults=self._refused,
         )
         self.links = Links(settings.public_url, settings.stream_url)
         self.http = httpx2.AsyncClient()

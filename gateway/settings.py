@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -123,6 +124,11 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     if faults:
         raise SettingsError("\n".join(faults))
     return settings if settings.secret_key else settings.model_copy(update={"secret_key": _own_secret(settings)})
+
+
+def environment() -> Mapping[str, str]:
+    """Return the process's environment over that of ``.env``: what ``${NAME}`` in a line's file is filled in from."""
+    return {name: value for name, value in dotenv_values(".env").items() if value is not None} | dict(os.environ)
 
 
 def _from_files(settings_cls: type[BaseSettings]) -> dict[str, str]:

@@ -12,7 +12,7 @@ def register(app: typer.Typer) -> None:
 
 def serve() -> None:
     """Answer calls. Settings come from the environment; see the README for their names."""
-    from gateway.settings import read_settings  # noqa: PLC0415 (each command imports what it needs, when it runs)
+    from gateway.settings import environment, read_settings  # noqa: PLC0415 (each command imports what it needs, when it runs)
     from gateway.telemetry import logs  # noqa: PLC0415
 
     settings = read_settings()
@@ -20,5 +20,5 @@ def serve() -> None:
     from gateway.app import Gateway, create_app  # noqa: PLC0415 (the Agents SDK takes seconds to import)
     from gateway.server import GatewayServer  # noqa: PLC0415
 
-    gateway = Gateway(settings)
+    gateway = Gateway(settings, environment())
     GatewayServer(create_app(gateway), gateway.exchange, settings).run()
