@@ -236,7 +236,7 @@ class Exchange:
     # ---- One call ---------------------------------------------------------------------------------------------------
 
     def _begin(self, incoming: IncomingCall, line: LineConfig, directory: Directory, *, call_id: str) -> LiveCall:
-        now = self._clock()
+        zero = self._clock()
         policy = line.policy()
         header = Header(
             call_id=call_id,
@@ -245,7 +245,7 @@ class Exchange:
             snapshot=directory.hash,
             version=__version__,
             wall=self._wall(),
-            zero=now,
+            zero=zero,
             policy=policy,
             incoming=dict(incoming.parameters),
         )
@@ -269,10 +269,11 @@ class Exchange:
             return self._agents.open(directory, line, context, session=session, playback=bridge.playback)
 
         bridge = Bridge(
-            call=Call(policy, now),
+            call=Call(policy, 0.0),
             log=self._logs.open(header),
             call_sid=incoming.call_sid,
-            clock=self._clock,
+            # Whole microseconds since the call began: what the log holds is exactly what the call was told.
+            clock=lambda: round(self._clock() - zero, 6),
             open_side=open_side,
             carrier=self._carrier,
             on_finish=partial(self._finished, incoming.call_sid),

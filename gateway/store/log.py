@@ -32,7 +32,16 @@ SCHEMA = 1
 FLUSH_EVERY = 0.25
 """Seconds between two writes; what a crash may lose."""
 _MASKED = ("CallToken", "token")
-_encoder = msgspec.json.Encoder()
+
+
+def _plain(value: Any) -> Any:
+    """Turn what msgspec does not know into what it does: read-only mappings."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a log can't hold a {type(value).__name__}")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_plain)
 log = structlog.get_logger()
 
 
@@ -79,13 +88,12 @@ class Closed:
 
 
 class CallLog:
-    """One call's log, as the call appends to it."""
+    """One call's log, as the call appends to it. Moments are seconds since the header's zero."""
 
-    __slots__ = ("_count", "_lines", "_writer", "_zero", "path")
+    __slots__ = ("_count", "_lines", "_writer", "path")
 
     def __init__(self, path: Path, header: Header, writer: LogWriter) -> None:
         self.path = path
-        self._zero = header.zero
         self._count = 0
         self._lines: list[tuple[Any, ...]] = [("header", header)]
         self._writer = writer
@@ -93,15 +101,15 @@ class CallLog:
 
     def append(self, now: float, event: Event, commands: list[Command]) -> None:
         self._count += 1
-        self._lines.append(("event", self._count, now - self._zero, event, commands))
+        self._lines.append(("event", self._count, now, event, commands))
 
     def tracker_read(self, now: float, state: PlaybackState) -> None:
         self._count += 1
-        self._lines.append(("tracker", self._count, now - self._zero, state))
+        self._lines.append(("tracker", self._count, now, state))
 
     def close(self, now: float, reason: EndReason, summary: Mapping[str, Any]) -> None:
         """Close the record; nothing is appended after it."""
-        self._lines.append(("closed", now - self._zero, reason, summary))
+        self._lines.append(("closed", now, reason, summary))
         self._writer.remove(self)
 
     def take(self) -> list[tuple[Any, ...]]:
@@ -199,23 +207,23 @@ def read_log(path: Path) -> Iterator[Header | Entry | TrackerRead | Closed]:
 def _encode(line: tuple[Any, ...]) -> bytes:
     match line:
         case ("event", number, at, CallerAudio(_, size, timestamp_ms), commands) if len(commands) <= 1:
-            return _encoder.encode(("a", number, round(at, 6), timestamp_ms, size, len(commands)))
+            return _encoder.encode(("a", number, at, timestamp_ms, size, len(commands)))
         case ("event", number, at, event, commands):
-            return _encoder.encode(("e", number, round(at, 6), _named(event), [_named(item) for item in commands]))
+            return _encoder.encode(("e", number, at, _named(event), [_named(item) for item in commands]))
         case ("tracker", number, at, state):
-            return _encoder.encode(("t", number, round(at, 6), state))
+            return _encoder.encode(("t", number, at, state))
         case ("closed", at, reason, summary):
-            return _encoder.encode(("z", round(at, 6), reason, summary))
+            return _encoder.encode(("z", at, reason, summary))
         case ("header", header):
             incoming = {key: "***" if key in _MASKED else value for key, value in header.incoming.items()}
-            policy = msgspec.to_builtins(header.policy)
-            fields = msgspec.to_builtins(header) | {"incoming": incoming, "policy": policy}
+            policy = msgspec.to_builtins(header.policy, enc_hook=_plain)
+            fields = msgspec.to_builtins(header, enc_hook=_plain) | {"incoming": incoming, "policy": policy}
             return _encoder.encode(("h", SCHEMA, fields))
     raise LogError(f"no such line: {line[0]}")
 
 
 def _named(value: Any) -> tuple[str, dict[str, Any]]:
-    fields = msgspec.to_builtins(value)
+    fields = msgspec.to_builtins(value, enc_hook=_plain)
     if "payload" in fields:
         del fields["payload"]
     plan = getattr(value, "plan", None)
