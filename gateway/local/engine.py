@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 from gateway.local import weights
 from gateway.local.recognition import Recognizer
-from gateway.local.sound import RATE, Samples, nothing
+from gateway.local.sound import Samples, nothing
 from gateway.local.speech import Manner, Speech, Voice
 from gateway.local.vad import VoiceEar, VoiceNetwork
 
 _WARM = "One moment, zyxquo."
 """Spoken once at start; the word that no lexicon has loads the network for unknown words."""
-_INLINE_MS = 64
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +41,7 @@ class Engine:
         self._hearing = ThreadPoolExecutor(1, "hearing")
         self._recognizing = ThreadPoolExecutor(threads, "recognizing")
         self._speaking = ThreadPoolExecutor(threads, "speaking")
-        self._recognizer.recognize(nothing().repeat(0))
+        self._recognizer.recognize(nothing())
         self._voice.say(_WARM, Manner())
         self.load_seconds = time.monotonic() - began
         self.loaded = tuple(
@@ -58,24 +54,20 @@ class Engine:
 
     async def hear(self, ear: VoiceEar, samples: Samples) -> list[float]:
         """Score the windows that these samples complete."""
-        return await self._in(self._hearing, lambda: ear.hear(samples))
+        return await asyncio.get_running_loop().run_in_executor(self._hearing, ear.hear, samples)
 
     async def recognize(self, samples: Samples) -> str:
         """Turn an utterance at 8 kHz into text."""
-        return await self._in(self._recognizing, lambda: self._recognizer.recognize(samples))
+        return await asyncio.get_running_loop().run_in_executor(self._recognizing, self._recognizer.recognize, samples)
 
-    async def say(self, sentence: str, manner: Manner) -> Speech:
-        """Speak one sentence."""
-        return await self._in(self._speaking, lambda: self._voice.say(sentence, manner))
+    def say(self, sentence: str, manner: Manner) -> asyncio.Future[Speech]:
+        """Begin to speak one sentence; the sound is there when the future is done."""
+        return asyncio.get_running_loop().run_in_executor(self._speaking, self._voice.say, sentence, manner)
 
     def close(self) -> None:
         """Give the threads back; what they are doing is thrown away."""
         for pool in (self._hearing, self._recognizing, self._speaking):
             pool.shutdown(wait=False, cancel_futures=True)
-
-    @staticmethod
-    async def _in(pool: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(pool, work)
 
 
 def load(threads: int = 2) -> Engine:
@@ -85,8 +77,3 @@ def load(threads: int = 2) -> Engine:
         threads: utterances that are recognized, and sentences that are spoken, at the same time.
     """
     return Engine(weights.find_all(), threads)
-
-
-def milliseconds(samples: Samples) -> float:
-    """Tell how long samples at the inner rate last."""
-    return len(samples) * 1000 / RATE

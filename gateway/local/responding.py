@@ -120,14 +120,25 @@ class Response:
         self._add(item, part)
         item.content.append(part)
         self._emit("response.content_part.added", **self._at(item), content_index=0, part=_event_part(part))
-        for sentence in sentences(reply.text):
-            if spoken:
-                await self._speak(item, part, sentence)
-            else:
-                self._write(item, part, sentence)
+        pieces = sentences(reply.text)
+        if spoken:
+            await self._speak(item, part, pieces)
+        else:
+            for piece in pieces:
+                self._write(item, part, piece)
+        if self.status is None:
+            self._close("completed")
+
+    async def _speak(self, item: Item, part: Content, pieces: list[str]) -> None:
+        """Say the sentences; while one is being sent, the next one is made."""
+        say, manner = self._parts.engine.say, self.order.manner
+        upcoming = [say(piece, manner) for piece in pieces[:1]]
+        for index in range(len(pieces)):
+            speech = await upcoming.pop()
+            upcoming = [say(piece, manner) for piece in pieces[index + 1 : index + 2]]
+            await self._send_speech(item, part, speech)
             if self.status is not None:
                 return
-        self._close("completed")
 
     def _write(self, item: Item, part: Content, sentence: str) -> None:
         delta = f" {sentence}" if part.text else sentence
@@ -135,8 +146,7 @@ class Response:
         self._emit("response.output_text.delta", **self._at(item), content_index=0, delta=delta)
         self._spend(_text_tokens(delta))
 
-    async def _speak(self, item: Item, part: Content, sentence: str) -> None:
-        speech = await self._parts.engine.say(sentence, self.order.manner)
+    async def _send_speech(self, item: Item, part: Content, speech: Speech) -> None:
         if self.began is None:
             self.began = asyncio.get_running_loop().time()
         base_ms, sent_ms, words = self.audio_ms, 0.0, list(speech.words)

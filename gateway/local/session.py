@@ -298,7 +298,7 @@ class Session:
             self._start_idle(response)
 
     async def _question(self, params: protocol.ResponseParams) -> Question:
-        for turn in self._turns:
+        for turn in list(self._turns):
             await asyncio.wait([turn.text])
         tools = self._options.tools
         if params.tools is not None:

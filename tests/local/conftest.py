@@ -1,18 +1,34 @@
-"""A conversation with the scripted brain, without sound: what the protocol would do around it, done by hand."""
+"""A conversation with the scripted brain by hand, without sound; and a server with a client that checks every event."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
-from collections.abc import Callable, Mapping
+import platform
+import sys
+import wave
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import date
-from typing import Any
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from openai.types.realtime import RealtimeServerEvent
+from pydantic import TypeAdapter
+from websockets.asyncio.client import ClientConnection, connect
 
+from gateway.errors import ModelError
 from gateway.local.brain.scripted import ScriptedBrain
-from gateway.local.brain.turn import Line, Question, Reply
+from gateway.local.brain.turn import Brain, Line, Question, Reply
 
+if TYPE_CHECKING:
+    from gateway.local.engine import Engine
+
+SPEECH = Path(__file__).parents[1] / "speech"
+SILENCE = b"\xff"
+SERVER_EVENTS: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 TODAY = date(2026, 11, 24)  # a Tuesday
 
 
@@ -116,3 +132,138 @@ def tool() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def handoff() -> Callable[..., dict[str, Any]]:
     return make_handoff
+
+
+INSTALLABLE = (sys.platform == "linux" and platform.machine() in {"x86_64", "aarch64"}) or (
+    sys.platform == "darwin" and platform.machine() == "arm64"
+)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """The speech parts, loaded once; without them tests fail where they could be installed, and are left out elsewhere."""
+    try:
+        loaded: Engine = import_module("gateway.local.engine").load(threads=2)
+    except (ModelError, ImportError) as error:
+        if INSTALLABLE:
+            pytest.fail(f"the extra 'local' is not installed: {error}")
+        pytest.skip(str(error))
+    yield loaded
+    loaded.close()
+
+
+@pytest.fixture
+def answers() -> Brain:
+    """What answers; tests replace what they don't want to be the rules."""
+    return ScriptedBrain()
+
+
+@pytest.fixture
+async def url(engine: Engine, answers: Brain) -> AsyncIterator[str]:
+    """A server in this process that sends audio fifty times faster than real time."""
+    serving = import_module("gateway.local.server")
+    server = await serving.listen(engine, answers, "127.0.0.1", 0, pace=50.0)
+    yield serving.place_of(server).url
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.fixture
+def sound(engine: Engine) -> Any:
+    """The module gateway.local.sound, which can't be imported where the extra is missing."""
+    return import_module("gateway.local.sound")
+
+
+@pytest.fixture
+def recorded() -> Callable[[str], bytes]:
+    """A function that reads a recording as mu-law, half a second of silence before it and a whole one after it."""
+    audioop = pytest.importorskip("audioop")
+
+    def read(name: str) -> bytes:
+        with wave.open(str(SPEECH / f"{name}.wav")) as file:
+            assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (8000, 1, 2)
+            heard: bytes = audioop.lin2ulaw(file.readframes(file.getnframes()), 2)
+        return SILENCE * 4000 + heard + SILENCE * 8000
+
+    return read
+
+
+class Wire:
+    """A client of the protocol without any SDK: every event that comes must be one that the documents know."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        self.seen: list[dict[str, Any]] = []
+
+    async def send(self, event_type: str, **fields: Any) -> None:
+        await self._socket.send(json.dumps({"type": event_type, **fields}))
+
+    async def send_text(self, text: str) -> None:
+        await self._socket.send(text)
+
+    async def hear(self, payload: bytes) -> None:
+        """Append audio in frames of 20 ms, faster than real time."""
+        for start in range(0, len(payload), 160):
+            audio = base64.b64encode(payload[start : start + 160]).decode()
+            await self.send("input_audio_buffer.append", audio=audio)
+
+    async def next(self) -> dict[str, Any]:
+        async with asyncio.timeout(20):
+            event: dict[str, Any] = json.loads(await self._socket.recv())
+        validated = SERVER_EVENTS.validate_python(event, strict=True)
+        assert validated.type == event["type"]
+        assert event["event_id"]
+        self.seen.append(event)
+        return event
+
+    async def until(self, event_type: str) -> dict[str, Any]:
+        while True:
+            event = await self.next()
+            if event["type"] == event_type:
+                return event
+            if event["type"] == "error":
+                raise AssertionError(event["error"])
+
+    async def error(self) -> dict[str, Any]:
+        while True:
+            event = await self.next()
+            if event["type"] == "error":
+                error: dict[str, Any] = event["error"]
+                return error
+
+    async def done(self) -> dict[str, Any]:
+        response: dict[str, Any] = (await self.until("response.done"))["response"]
+        return response
+
+    async def configure(self, **session: Any) -> dict[str, Any]:
+        """Set the session up for a phone line, and as asked."""
+        audio = session.pop("audio", {})
+        pcmu = {"type": "audio/pcmu"}
+        sides = {
+            "input": {"format": pcmu, "transcription": {"model": "whisper-1"}, **audio.get("input", {})},
+            "output": {"format": pcmu, **audio.get("output", {})},
+        }
+        await self.send("session.update", session={"type": "realtime", "audio": sides, **session})
+        updated: dict[str, Any] = (await self.until("session.updated"))["session"]
+        return updated
+
+    async def say(self, text: str) -> None:
+        """Write as the caller, and ask for an answer."""
+        content = [{"type": "input_text", "text": text}]
+        await self.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
+        await self.send("response.create")
+
+    def types(self) -> list[str]:
+        return [event["type"] for event in self.seen]
+
+    def of(self, event_type: str) -> list[dict[str, Any]]:
+        return [event for event in self.seen if event["type"] == event_type]
+
+    def sound(self) -> bytes:
+        return b"".join(base64.b64decode(one["delta"]) for one in self.of("response.output_audio.delta"))
+
+
+@pytest.fixture
+async def wire(url: str) -> AsyncIterator[Wire]:
+    async with connect(url + "?model=tiny", compression=None) as socket:
+        yield Wire(socket)
