@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from agents.realtime import (
@@ -264,8 +264,12 @@ BAD = """
         await asyncio.Event().wait()
         return ""
 
+    WHILE = []
+
     async def blocks() -> str:
+        WHILE.append(time.monotonic())
         time.sleep(1.0)
+        WHILE.append(time.monotonic())
         return "slept"
 
     def leaves() -> str:
@@ -307,7 +311,7 @@ BAD_TOOLS = {
     "no_json": "no text",
     "binary": "256 bytes",
     "none": "null",
-    "never": "failed",
+    "never": "The tool never ",
     "blocks": "slept",
     "leaves": "failed",
     "raises_through": "failed",
@@ -318,22 +322,31 @@ BAD_TOOLS = {
 
 
 @pytest.mark.parametrize(("tool", "said"), BAD_TOOLS.items())
-async def test_a_bad_tool_leaves_the_session_alive_and_the_loop_responsive(lab: Lab, tool: str, said: str) -> None:
-    """Hazards H10, K1, K3."""
+async def test_a_bad_tool_leaves_the_session_alive(lab: Lab, tool: str, said: str) -> None:
+    """Hazards H10, K1."""
     lab.write("tools/bad.py", BAD)
     line = lab.line(agent(tools=(f"bad:{tool}", "hang_up")))
     async with lab.call(line, call_tool(tool), call_tool("hang_up", {"reason": "done"}), say("Bye")) as call:
-        lag = asyncio.create_task(longest_lag())
         await call.session.send_message("Go")
         answer = await call.output(1)
         assert said in answer
         assert "secret" not in answer
         assert len(answer) <= 8192
         await call.output(2)
-        lag.cancel()
-        assert await lag < 0.3
         assert call.ended is None
     assert lab.asked == [HangUpAsked("agent", "done")]
+
+
+async def test_a_tool_that_blocks_does_not_hold_up_the_serving_loop(lab: Lab) -> None:
+    """Hazard K3."""
+    lab.write("tools/bad.py", BAD)
+    async with (
+        lab.call(lab.line(agent(tools=("bad:blocks",))), call_tool("blocks"), say("Bye")) as call,
+        Ticks() as ticks,
+    ):
+        await call.session.send_message("Go")
+        assert await call.output() == "slept"
+        assert ticks.within(call.made._code.get("bad:WHILE")) > 10
 
 
 async def test_the_same_call_of_a_tool_runs_once(lab: Lab) -> None:
@@ -492,6 +505,7 @@ OWN = """
     from agents.realtime import RealtimeAgent, realtime_handoff
 
     WHERE = []
+    WHILE = []
 
     def here(what):
         WHERE.append((what, threading.current_thread().name))
@@ -499,7 +513,9 @@ OWN = """
     @function_tool
     async def slow() -> str:
         here("tool")
-        time.sleep(1.0)
+        WHILE.append(time.monotonic())
+        time.sleep(0.5)
+        WHILE.append(time.monotonic())
         return "slow done"
 
     async def instructions(context, agent):
@@ -533,15 +549,13 @@ async def test_a_users_agent_is_taken_as_it_is_with_all_its_python_off_the_loop(
     lab.write("my_agents.py", OWN)
     line = lab.line(agent="my_agents:front_desk")
     turns = (call_tool("slow"), hand_over("back"), hand_over("front"), call_tool("slow"), say("ok " * 60, 0.5))
-    async with lab.call(line, *turns) as call:
-        lag = asyncio.create_task(longest_lag())
+    async with lab.call(line, *turns) as call, Ticks() as ticks:
         assert call.wire.events("session.update")[0]["session"]["instructions"] == "You are front on test."
         await call.session.send_message("Go")
         assert await call.output(1) == "slow done"
         assert await call.output(4) == "slow done"
         await call.wire.wait_for_sent("response.done", 5)
-        lag.cancel()
-        assert await lag < 0.3
+        assert ticks.within(call.made._code.get("my_agents:WHILE")) > 10
         assert call.ended is None
         where: Any = call.made._code.get("my_agents:WHERE")
         assert {what for what, _ in where} == {"tool", "instructions", "on_handoff", "guardrail"}
@@ -614,19 +628,22 @@ async def test_a_guardrail_that_raises_or_blocks_is_survived(lab: Lab) -> None:
         import time
         def raises(text: str) -> bool:
             raise RuntimeError
+        WHILE = []
         def blocks(text: str) -> bool:
+            WHILE.append(time.monotonic())
             time.sleep(0.5)
+            WHILE.append(time.monotonic())
             return False
     """,
     )
     line = lab.line(agent(), guardrails=("shop:raises", "shop:blocks"))
-    async with lab.call(line, say(LONG, 0.5)) as call:
-        lag = asyncio.create_task(longest_lag())
+    async with lab.call(line, say(LONG, 0.5)) as call, Ticks() as ticks:
         await call.session.send_message("Go")
         await call.wire.wait_for_sent("response.done")
-        await asyncio.sleep(0.2)
-        lag.cancel()
-        assert await lag < 0.3
+        blocked: Any = call.made._code.get("shop:WHILE")
+        while len(blocked) < 2:
+            await asyncio.sleep(0.01)
+        assert ticks.within(blocked) > 10
         assert call.ended is None
         assert not [event for event in call.events if isinstance(event, RealtimeGuardrailTripped)]
 
@@ -754,12 +771,25 @@ async def test_the_shipped_lines_have_no_faults(tools: ToolsLoop) -> None:
     assert [fault for line in directory.lines.values() for fault in builder.check(line)] == []
 
 
-async def longest_lag() -> float:
-    longest = 0.0
-    try:
+class Ticks:
+    """When the serving loop got round to something; it does so every 5 ms unless somebody holds it up."""
+
+    def __init__(self) -> None:
+        self._times: list[float] = []
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._tick())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+
+    async def _tick(self) -> None:
         while True:
-            began = time.monotonic()
+            self._times.append(time.monotonic())
             await asyncio.sleep(0.005)
-            longest = max(longest, time.monotonic() - began)
-    except asyncio.CancelledError:
-        return longest
+
+    def within(self, times: Any) -> int:
+        """Count the ticks between the first two of these times."""
+        began, ended, *_ = times
+        return sum(began < tick < ended for tick in self._times)
