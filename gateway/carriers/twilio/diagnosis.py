@@ -197,13 +197,13 @@ def _advice(verifier: Verifier, arrival: Arrival, match: _Try) -> str:
         return f"{found} without its fields: a proxy changes the body, or repeats a GET as a POST"
     if arrival.raw_query != match.query:
         return f"{found} without a query: a proxy adds one"
-    if match.base in port_variants(configured):
+    base = match.base
+    if match.path != arrival.raw_path and match.path.endswith(arrival.raw_path):
+        base += match.path.removesuffix(arrival.raw_path)
+    if base in port_variants(configured):
         arrived = arrival.raw_path[:MAX_SHOWN]
         return f"{found}, where {arrived} arrived: a proxy rewrites the path, or adds or drops its last slash"
     scheme = match.base.partition(":")[0]
     if arrival.kind == "websocket" and scheme in {"http", "https"} and socket_url(match.base) == configured:
         return f"{found}: the upgrade was signed with {scheme}, where Twilio documents wss"
-    base = match.base
-    if match.path != arrival.raw_path and match.path.endswith(arrival.raw_path):
-        base += match.path.removesuffix(arrival.raw_path)
     return f"{found}: set {setting}={base}"
