@@ -38,12 +38,12 @@ def slices(
 ) -> Iterator[tuple[str, int]]:
     """Slice a payload of ``size`` bytes, nothing decoded: pairs of text and bytes.
 
-    A slice is ``each`` bytes long (the first one ``first``), rounded down to a multiple of 480 but never under 480;
-    what is at most ``slack`` longer than that is left whole.
+    A slice is ``each`` bytes long (the first one ``first``), rounded up to a multiple of 480; what is at most ``slack``
+    longer than wanted is left whole.
     """
     start, wanted = 0, each if first is None else first
     while size > wanted + slack:
-        blocks = max(wanted // SLICE_BYTES, 1)
+        blocks = max(-(-wanted // SLICE_BYTES), 1)
         if blocks * SLICE_BYTES >= size:
             break
         yield payload[start : start + blocks * SLICE_CHARS], blocks * SLICE_BYTES
