@@ -34,7 +34,7 @@ class Match:
 
 def ranked(text: str, tools: Sequence[Tool]) -> list[Match]:
     """Rank the tools for these words, best first; those that don't fit at all are left out."""
-    said = stems(text)
+    said, asking = stems(text), asks_something(text)
     fields = [_weights(tool) for tool in tools]
     shared = Counter(stem for weights in fields for stem in weights)
     matches: list[Match] = []
@@ -43,9 +43,9 @@ def ranked(text: str, tools: Sequence[Tool]) -> list[Match]:
         score = sum(weights[hit] / sqrt(shared[hit]) for hit in hits)
         if said and len(hits) / len(said) < _SLIGHT:
             score = min(score, STRONG - 0.1)  # one word of a long story is a guess
-        if tool.answers_questions and asks_something(text):
-            score += _QUESTION_BONUS
-        if tool.reads and score >= WEAK and asks_something(text):
+        if tool.answers_questions:
+            score += _QUESTION_BONUS if asking else 0.0 if tool.is_handoff else -_QUESTION_BONUS
+        if tool.reads and score >= WEAK and asking:
             score += _READING_BONUS
         if score >= WEAK:
             matches.append(Match(tool, score))
@@ -64,7 +64,7 @@ def _weights(tool: Tool) -> dict[str, float]:
         add(stems(parameter.description), _IN_HINT)
         add(stems(parameter.words), _IN_PARAMETER)
         for value in parameter.enum:
-            add(stems(name_words(value)), _IN_ENUM)
+            add(stems(name_words(value)) | stems(parameter.hint_of(value)), _IN_ENUM)
     add(stems(tool.about), _IN_ABOUT)
     add(tool.name_stems, _IN_NAME)
     return weights

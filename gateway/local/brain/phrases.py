@@ -18,6 +18,7 @@ _EXAMPLE = re.compile(r"\s*(?:[,;(]?\s*(?:e\.g\.|for example|such as|like)\b.*|\
 _TO_AGENT = re.compile(
     r"\b(?:the|your) (?:caller|user|customer)\b|^(?:say|tell|ask|do not|don't|you must|call)\b", re.IGNORECASE
 )
+_ASK_AGAIN = re.compile(r"\bask (?:the |your )?(?:caller|user|customer|them)\b", re.IGNORECASE)
 _REFUSED = re.compile(r"\bnot (?:been )?approved\b|\breject|\bdenied\b|\bdeclin|\brefus", re.IGNORECASE)
 _FAILED = re.compile(r"^\W*(?:an )?error\b|\bexception\b|\btraceback\b|\btimed out\b", re.IGNORECASE)
 _ARTICLE = re.compile(r"(?:the|a|an|your|this|these)\b", re.IGNORECASE)
@@ -36,6 +37,7 @@ _QUESTION_WORD = re.compile(r"^(?:who|whom|whose|what|where|when|why|which|how|w
 
 SORRY = "I'm sorry, I can't help with that."
 AGAIN = "Sorry, I didn't catch that. Could you say it again?"
+ONCE_MORE = "Could you say it again?"
 STILL_THERE = "Are you still there?"
 WAIT = "One moment, please."
 GOODBYE = "Goodbye."
@@ -64,7 +66,7 @@ def waiting(request: str) -> str:
 def question_for(parameter: Parameter) -> str:
     """Ask for a parameter in the words of its description."""
     if parameter.enum:
-        return f"Which {_noun(parameter)}: {listed([name_words(value) for value in parameter.enum], 'or')}?"
+        return f"Which {_noun(parameter)}: {listed([value.replace('_', ' ') for value in parameter.enum], 'or')}?"
     text = _EXAMPLE.sub("", _SENTENCES.split(parameter.description)[0]).strip(" .:?")
     text = _CALLER.sub("you", _ABOUT_CALLER.sub("your", _OF_CALLER.sub(r"your \1", text)))
     if not text:
@@ -110,6 +112,11 @@ def result(output: str) -> str:
     if _FAILED.search(spoken):
         return "I'm sorry, that didn't work."
     return _kept(spoken)
+
+
+def asks_again(output: str) -> bool:
+    """Whether a tool's output tells the agent to ask the caller once more."""
+    return bool(_ASK_AGAIN.search(output))
 
 
 def _kept(spoken: str) -> str:

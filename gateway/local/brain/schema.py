@@ -12,6 +12,12 @@ from gateway.local.brain.words import name_words, stems
 
 _HANDOFF = "transfer_to_"
 _BOILERPLATE = re.compile(r"^Handoff to the .*? agent to handle the request\.\s*")
+_COUNTS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_DIGITS = re.compile(rf"\b(\d+|{'|'.join(_COUNTS)})[- ](?:digit|figure|number)s?\b", re.IGNORECASE)
+_EXAMPLE = re.compile(r"(?:such as|like|e\.g\.|for example)[^.]*\b(?:\d+[A-Z]+|[A-Z]+-?\d+)\b")
+_ELSE = re.compile(
+    r"\b(?:some|any)(?:thing|body|one) else\b|\btakes? back\b|\bother (?:requests|things|needs)\b", re.IGNORECASE
+)
 _QUESTION = stems("question faq answer query information inquiry topic")
 _GENERAL = stems("triage general route delegate reception receptionist front main greet appropriate")
 _ENDING = re.compile(
@@ -64,6 +70,22 @@ class Parameter:
     def stems(self) -> set[str]:
         """What its name and description are about."""
         return stems(f"{self.words} {self.description}")
+
+    def hint_of(self, value: str) -> str:
+        """Give what the description says in brackets after one of the values: ``red (crimson, scarlet)``."""
+        match = re.search(rf"\b{re.escape(name_words(value))}\s*\(([^)]*)\)", self.description, re.IGNORECASE)
+        return match.group(1) if match else ""
+
+    def takes(self, value: str) -> bool:
+        """Whether a spoken code looks as the pattern or the description wants it: ``six digits``, ``such as 12A``."""
+        if self.pattern:
+            return bool(re.search(self.pattern, value))
+        digits = sum(letter.isdigit() for letter in value)
+        if match := _DIGITS.search(self.description):
+            wanted = match.group(1).lower()
+            count = int(wanted) if wanted.isdigit() else _COUNTS.index(wanted)
+            return digits == count
+        return not _EXAMPLE.search(self.description) or 0 < digits < len(value)
 
     @property
     def is_free_text(self) -> bool:
@@ -138,7 +160,9 @@ class Tool:
     @cached_property
     def is_general(self) -> bool:
         """Whether it is a handoff to somebody who sends callers to the right place."""
-        return self.is_handoff and bool((stems(self.about) | self.name_stems) & _GENERAL)
+        return self.is_handoff and (
+            bool((stems(self.about) | self.name_stems) & _GENERAL) or bool(_ELSE.search(self.about))
+        )
 
     @cached_property
     def ends_call(self) -> bool:

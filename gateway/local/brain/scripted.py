@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.local.brain import facts, phrases, words
-from gateway.local.brain.match import Match, ranked
+from gateway.local.brain.match import ranked
 from gateway.local.brain.schema import Tool, read_tool
 from gateway.local.brain.slots import Filled, complete, fill
 from gateway.local.brain.turn import Line, Note, Question, Reply, ToolUse
@@ -107,12 +107,12 @@ class _Turn:
             if line.role == "user":
                 said.insert(0, line.text)
             elif line.role == "assistant" and line.text:
-                if line.note is not None and line.note.request:
+                if line.note is not None and line.note.request and not _is_new(" ".join(said)):
                     said.insert(0, line.note.request)
                 break
             elif line.kind == "function_call" and said:
                 break
-        return " ".join(text for text in said if text)
+        return _joined(*said)
 
     def _unanswered(self) -> str | None:
         """Give what the caller said since we last spoke, or None where that was nothing."""
@@ -124,7 +124,7 @@ class _Turn:
                 break
             if line.role == "user":
                 said.insert(0, line.text)
-        return " ".join(text for text in said if text) if said else None
+        return _joined(*said) if said else None
 
     def _note(self) -> Note | None:
         """Give the note of the last thing that we said, if it was the last thing said by us at all."""
@@ -135,27 +135,38 @@ class _Turn:
     def _after(self, calls: Sequence[_Call]) -> Reply:
         last = calls[-1]
         if last.name.startswith("transfer_to_"):
-            return self._taken_over({call.name for call in calls})
+            return self._taken_over(frozenset(call.name for call in calls))
         spoken = " ".join(filter(None, (phrases.result(call.output) for call in calls if not _is_handoff(call))))
         tool = self._tool(last.name)
+        if tool is not None and phrases.asks_again(last.output):
+            return self._ask_again(tool, spoken)
         if tool is not None and (tool.ends_call or not spoken):
             return Reply(spoken if not tool.ends_call else "")
         return Reply(f"{spoken or phrases.DONE} {phrases.ELSE}")
 
-    def _taken_over(self, been: set[str]) -> Reply:
+    def _ask_again(self, tool: Tool, spoken: str) -> Reply:
+        """Ask once more for what a tool did not like: the first thing that the caller had to say."""
+        arguments = next(_arguments(line) for line in reversed(self._lines) if line.name == tool.name)
+        missing = next((one.name for one in tool.parameters if one.required), "")
+        filled = {name: value for name, value in arguments.items() if name != missing and value is not None}
+        note = Note(tool.name, missing, filled, request=self._request())
+        return Reply(f"{spoken} {phrases.ONCE_MORE}".strip(), note=note)
+
+    def _taken_over(self, been: frozenset[str]) -> Reply:
         """Go on, under the tools of the agent that just took over, with what the caller wants."""
         request = self._request()
+        if words.is_farewell(request):
+            return self._goodbye(request, been)
         own = [tool for tool in self._tools if not tool.is_handoff and not tool.ends_call]
         if words.stems(request):
-            matches = [match for match in ranked(request, self._tools) if match.tool.name not in been]
             # Somebody thought that we are the right one: a slight hint is enough here.
-            if matches and not matches[0].tool.ends_call:
-                return self._use(matches[0].tool, request, request)
-            if len(own) == 1 and not _mostly_answered(own[0]):
-                return self._use(own[0], request, request)
-            general = [tool for tool in self._tools if tool.is_general and tool.name not in been]
-            if general:
-                return Reply(calls=(ToolUse(general[0].name, {}),))
+            reply = self._choose(request, been=been, eager=True)
+            if reply is not None:
+                return reply
+            if len(own) == 1:
+                return self._use(own[0], request)
+            if (general := self._general(been)) is not None:
+                return self._use(general, request)
             if len(been) > 1:
                 return self._lost()
         return Reply(phrases.HELP)
@@ -166,68 +177,89 @@ class _Turn:
         note = self._note()
         if words.wants_repetition(heard) and self._said_by_us:
             return Reply(self._said_by_us[-1].text, note=note)
-        tool = self._tool(note.tool) if note is not None else None
-        if note is not None and tool is not None:
-            reply = self._go_on(note, tool, heard)
-            if reply is not None:
-                return reply
         if words.is_farewell(heard) or (note is None and self._said_by_us and _declines(heard)):
             return self._goodbye(heard)
+        tool = self._tool(note.tool) if note is not None else None
+        reply = self._go_on(note, tool, heard) if note is not None and tool is not None else None
+        if reply is not None:
+            return reply
         if words.wants_help(heard):
             return Reply(phrases.abilities(self._tools) or phrases.HELP)
-        person = next((tool for tool in self._tools if tool.puts_through), None) if words.wants_person(heard) else None
-        if person is not None:
-            return self._use(person, heard, heard)
-        reply = self._correct(heard) or self._match(heard, strong=True)
+        reply = self._correct(heard) or self._choose(heard, sure=True)
         if reply is None and (fact := facts.about(heard, self._question.instructions)):
             return Reply(fact)
-        return reply or self._match(heard) or self._chat(heard)
+        return reply or self._choose(heard) or self._chat(heard)
 
     def _go_on(self, note: Note, tool: Tool, heard: str) -> Reply | None:
         if note.offered:
             if words.is_no(heard):
                 return Reply(phrases.NEVER_MIND)
             if words.is_yes(heard):
-                return self._use(tool, note.request, note.request)
+                return self._use(tool, note.request)
             return None
         filled = fill(
             tool, heard, known=note.filled, today=self._question.today, asked=note.missing, earlier=self._earlier()
         )
         if len(filled.known) > len(note.filled) and note.missing in filled.known:
-            return self._call_or_ask(tool, filled, f"{note.request} {heard}".strip())
+            return self._call_or_ask(tool, filled, _joined(note.request, heard))
         if words.is_no(heard):
             return Reply(phrases.NEVER_MIND)
-        better = self._match(heard, strong=True)
-        if better is not None and words.stems(heard) - words.stems(note.request):
-            return better
+        if words.stems(heard) - words.stems(note.request):
+            better = self._choose(heard, sure=True)
+            if better is not None:
+                return better
+            general = self._general()
+            if general is not None and _is_new(heard):
+                return self._use(general, heard)
         if len(filled.known) > len(note.filled):
-            return self._call_or_ask(tool, filled, f"{note.request} {heard}".strip())
+            return self._call_or_ask(tool, filled, _joined(note.request, heard))
         if self._times_asked(note) >= _MOST_ASKED:
             return Reply(phrases.SORRY + " " + phrases.ELSE)
         again = self._call_or_ask(tool, filled, note.request)
         return Reply(f"Sorry. {again.text}", note=again.note)
 
-    def _match(self, heard: str, *, strong: bool = False) -> Reply | None:
-        tools = [tool for tool in self._tools if not tool.ends_call]
-        matches = ranked(heard, tools)
-        if not matches:
-            return None
-        best = matches[0]
-        if best.is_strong or (best.tool.answers_questions and words.asks_something(heard) and not strong):
-            return self._use(best.tool, heard, heard)
-        if strong:
-            return None
-        if best.tool.is_handoff:
-            return self._use(best.tool, heard, heard)
-        return self._offer(best, heard)
+    def _choose(
+        self, text: str, *, been: frozenset[str] = frozenset(), eager: bool = False, sure: bool = False
+    ) -> Reply | None:
+        """Do what these words ask for.
 
-    def _offer(self, match: Match, heard: str) -> Reply:
-        return Reply(phrases.offer(match.tool), note=Note(match.tool.name, offered=True, request=heard))
+        Args:
+            text: the caller's words.
+            been: handoffs that were made for them already.
+            eager: a slight hint is enough.
+            sure: only what is clear; otherwise the caller is asked whether it was meant.
+        """
+        person = next((tool for tool in self._tools if tool.puts_through), None)
+        if person is not None and words.wants_person(text):
+            return self._use(person, text)
+        tools = [tool for tool in self._tools if not tool.ends_call and tool.name not in been]
+        for match in ranked(text, tools):
+            tool = match.tool
+            if not self._fits(tool, text, been):
+                continue
+            asked = tool.answers_questions and words.asks_something(text)
+            if eager or match.is_strong or (not sure and (asked or tool.is_handoff)):
+                return self._use(tool, text)
+            if sure:
+                return None
+            return Reply(phrases.offer(tool), note=Note(tool.name, offered=True, request=text))
+        return None
 
-    def _use(self, tool: Tool, text: str, request: str) -> Reply:
+    def _fits(self, tool: Tool, text: str, been: frozenset[str]) -> bool:
+        """Whether a tool for questions knows the topic, where somebody else could be asked."""
+        if tool.is_handoff or not tool.answers_questions or self._general(been) is None:
+            return True
+        filled = fill(tool, text, known={}, today=self._question.today)
+        return not any(parameter.enum for parameter in filled.missing)
+
+    def _general(self, been: frozenset[str] = frozenset()) -> Tool | None:
+        """Give the handoff to somebody who knows where callers belong."""
+        return next((tool for tool in self._tools if tool.is_general and tool.name not in been), None)
+
+    def _use(self, tool: Tool, request: str) -> Reply:
         if tool.is_handoff:
             return Reply(calls=(ToolUse(tool.name, complete(tool, {})),))
-        filled = fill(tool, text, known={}, today=self._question.today, earlier=self._earlier())
+        filled = fill(tool, request, known={}, today=self._question.today, earlier=self._earlier())
         return self._call_or_ask(tool, filled, request)
 
     def _call_or_ask(self, tool: Tool, filled: Filled, request: str) -> Reply:
@@ -239,7 +271,7 @@ class _Turn:
 
     def _correct(self, heard: str) -> Reply | None:
         """Call the last tool again where the caller changes what it was called with."""
-        if not _CORRECTING.search(heard):
+        if not _CORRECTING.search(heard) and len(words.stems(heard)) > 1:
             return None
         for line in reversed(self._lines):
             tool = self._tool(line.name) if line.kind == "function_call" else None
@@ -255,8 +287,11 @@ class _Turn:
             return None
         return None
 
-    def _goodbye(self, heard: str) -> Reply:
+    def _goodbye(self, heard: str, been: frozenset[str] = frozenset()) -> Reply:
         tool = next((tool for tool in self._tools if tool.ends_call), None)
+        general = self._general(been)
+        if tool is None and general is not None:
+            return self._use(general, heard)  # who answered the call can end it
         if tool is None:
             return Reply(phrases.GOODBYE)
         filled = fill(tool, heard, known={}, today=self._question.today)
@@ -269,10 +304,8 @@ class _Turn:
             return Reply(phrases.WELCOME)
         if words.is_yes(heard) and len(words.words(heard)) <= _MOST_ASKED:
             return Reply(phrases.HELP)
-        general = next((tool for tool in self._tools if tool.is_general), None)
-        if general is not None and words.stems(heard):
-            return Reply(calls=(ToolUse(general.name, complete(general, {})),))
-        return self._lost()
+        general = self._general()
+        return self._use(general, heard) if general is not None and words.stems(heard) else self._lost()
 
     def _lost(self) -> Reply:
         return Reply(f"{phrases.SORRY} {phrases.abilities(self._tools)}".strip())
@@ -325,9 +358,14 @@ def _is_handoff(call: _Call) -> bool:
     return call.name.startswith("transfer_to_")
 
 
-def _mostly_answered(tool: Tool) -> bool:
-    """Whether a tool is only for questions: then a request that is none is nothing for it."""
-    return tool.answers_questions and not tool.parameters
+def _is_new(heard: str) -> bool:
+    """Whether it says enough to be a request of its own."""
+    return len(words.stems(heard)) > 1
+
+
+def _joined(*said: str) -> str:
+    """Join what was said in several breaths; "and" keeps the digits of one from running into the next."""
+    return ", and ".join(text.strip(" ,") for text in said if text.strip())
 
 
 def _declines(heard: str) -> bool:

@@ -117,8 +117,8 @@ def _candidates(parameter: Parameter, said: list[Word], text: str, today: date, 
         _Candidate(parameter, value, start, end, score + bonus + _cue(parameter, said, start))
         for value, start, end, score in _values(parameter, said, text, today, asked=bool(bonus))
     ]
-    if parameter.pattern:
-        found = [one for one in found if re.search(parameter.pattern, str(one.value))]
+    if parameter.kind == "string" and not parameter.enum:
+        found = [one for one in found if parameter.takes(str(one.value))]
     return found
 
 
@@ -180,6 +180,9 @@ def _number_values(parameter: Parameter, said: list[Word]) -> list[tuple[Any, in
 def _enum_values(parameter: Parameter, said: list[Word]) -> list[tuple[Any, int, int, float]]:
     found: list[tuple[Any, int, int, float]] = []
     for value in parameter.enum:
+        hints = stems(parameter.hint_of(value))
+        hinted = [at for at, word in enumerate(said) if word.stem in hints and word.lower not in STOP]
+        found += [(value, at, at + 1, 1.0) for at in hinted[:1]]
         wanted = [stem(one.lower) for one in words(name_words(value))]
         hits = [
             at for at, word in enumerate(said) if word.stem in wanted and (word.lower not in STOP or len(wanted) == 1)
@@ -209,6 +212,6 @@ def _bare(parameter: Parameter, text: str) -> Any:
     if parameter.is_free_text:
         return text.strip() or None
     answer = _POLITE.sub("", _FILLER.sub("", text.strip())).strip(" .,!?;:")
-    if not answer or parameter.is_identifier or (parameter.pattern and not re.search(parameter.pattern, answer)):
+    if not answer or parameter.is_identifier or not parameter.takes(answer):
         return None
     return answer if len(answer.split()) <= 6 else None  # noqa: PLR2004 (longer is a story, not a value)

@@ -89,8 +89,8 @@ def _piece(said: Sequence[Word], at: int) -> tuple[str, int]:
     if word in _REPEATS and at + 1 < len(said):
         piece, end = _piece(said, at + 1)
         return piece * _REPEATS[word], end
-    if _CODE.fullmatch(word) or word.isdigit():
-        return word, at + 1
+    if _CODE.fullmatch(word) or word.replace(".", "").isdigit():
+        return word.replace(".", ""), at + 1
     if len(word) == 1 and word.isalpha():
         return word, at + 1
     if word == "a.m." and at and said[at - 1].lower.isdigit():

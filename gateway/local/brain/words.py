@@ -34,7 +34,6 @@ _GROUPS = (
     "price cost fee charge",
     "time clock hour",
     "person human somebody someone representative operator people staff colleague",
-    "transfer connect forward",
     "question faq information info answer inquiry query",
     "problem issue trouble fault complaint",
     "begin start open",
@@ -73,9 +72,10 @@ _HELP = re.compile(
     r"\b(?:what can you (?:do|help)|how can you help|what are my options|who are you)\b|^\W*help\W*$", re.IGNORECASE
 )
 _ASKING = re.compile(
-    r"^\W*(?:(?:hi|hello|hey|well|so|and|okay|ok|um|uh|yes|yeah|sorry|excuse me|i have a question)\W+)*"
+    r"^\W*(?:(?:hi|hello|hey|well|so|and|okay|ok|um|uh|yes|yeah|sorry|excuse me)\W+)*"
     r"(?:what|when|where|who|whom|whose|why|which|how|is|are|am|was|were|do|does|did|can i|could i|may i|can we|should"
-    r"|will|has|have you|tell me|i(?:'d| would) like to know|i(?:'m| am) wondering|do you)\b",
+    r"|will|has|have you|tell me|i(?:'d| would) like to know|i(?:'m| am) wondering|do you)\b"
+    r"|\bquestions? (?:about|on|regarding)\b",
     re.IGNORECASE,
 )
 
