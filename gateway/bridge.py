@@ -21,6 +21,7 @@ from gateway.call.call import Call
 from gateway.call.commands import (
     AgentCommand,
     Clear,
+    CloseAgent,
     CloseStream,
     Command,
     Continue,
@@ -153,10 +154,13 @@ class Bridge:
         """Say what the ear is at: the SDK's question, which goes on the record."""
         now = self.clock()
         state = self.call.playback(now)
-        self.log.tracker_read(now, state)
+        if not self._over.is_set():
+            self.log.tracker_read(now, state)
         return state
 
     def _take(self, event: Event) -> None:
+        if self._over.is_set():
+            return  # the record is closed; what a side still says belongs to nothing
         now = self.clock()
         try:
             commands = self.call.handle(event, now)
@@ -201,6 +205,8 @@ class Bridge:
     def _give_up(self, now: float) -> None:
         if self._stream is not None:
             self._stream.end("closed")
+        if self._agent is not None:
+            self._agent.perform(CloseAgent())
         self._finish(EndReason("gateway", "internal-error"), now)
 
     def _open_agent(self, session: int) -> None:

@@ -25,7 +25,7 @@ from gateway.call.plan import Connect, Dial, HangUp, Plan, Reject, Say
 from gateway.call.playout import PlaybackState
 from gateway.call.policy import OnFailure
 from gateway.call.reason import EndReason
-from gateway.call.state import FINAL_STATUSES, State
+from gateway.call.state import FINAL_STATUSES
 from gateway.carriers.carrier import StreamSide, StreamStart
 from gateway.carriers.token import Claims, StreamTokens
 from gateway.config.directory import Directory
@@ -75,10 +75,8 @@ class LiveCall:
     started: int = 0
     """The number of the newest stream that came."""
     streams: set[int] = field(default_factory=set)
-
-    @property
-    def over(self) -> bool:
-        return self.bridge.call.state is State.ENDED
+    reason: EndReason | None = None
+    """Why it ended; None while it lives."""
 
 
 class Exchange:
@@ -296,6 +294,7 @@ class Exchange:
 
     def _finished(self, call_sid: str, reason: EndReason) -> None:
         live = self._calls.pop(call_sid)
+        live.reason = reason
         self._past[call_sid] = live
         if len(self._past) > REMEMBERED:
             self._past.popitem(last=False)
@@ -334,7 +333,7 @@ class Exchange:
         past = self._past.get(incoming.call_sid)
         if asked.status in FINAL_STATUSES or asked.dial_status in {"completed", "answered"}:
             return (HangUp(),)
-        if past is not None and past.bridge.call.reason != EndReason("gateway", "internal-error"):
+        if past is not None and past.reason != EndReason("gateway", "internal-error"):
             return (HangUp(),)
         return self.apology(incoming, "call-unknown" if past is None else "internal-error")
 

@@ -167,7 +167,7 @@ def _faults(settings: Settings) -> list[str]:
     if settings.answers_twilio:
         if not settings.public_url:
             faults.append("GATEWAY_PUBLIC_URL: required with TWILIO_AUTH_TOKEN; the https URL that Twilio calls")
-        elif not _safe(settings.public_url):
+        elif _is_plain(settings.public_url):
             faults.append("GATEWAY_PUBLIC_URL: must begin with https:// (Twilio signs and streams over TLS only)")
         if not settings.secret_key:
             faults.append("GATEWAY_SECRET_KEY: required with TWILIO_AUTH_TOKEN; make one with: openssl rand -hex 32")
@@ -176,9 +176,9 @@ def _faults(settings: Settings) -> list[str]:
     return faults
 
 
-def _safe(url: str) -> bool:
+def _is_plain(url: str) -> bool:
     parts = urlsplit(url)
-    return parts.scheme == "https" or parts.hostname in {"127.0.0.1", "localhost", "::1"}
+    return parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}
 
 
 def _own_secret(settings: Settings) -> bytes:

@@ -50,6 +50,7 @@ ROUND_TRIP_MS = 120.0
 START_DELAY_MS = 75.0
 """What is assumed until it is learned."""
 LONGEST_START_MS = 500.0
+NEVER = float("-inf")
 LATE_MS = 80.0
 """An idle mark's echo that takes this much longer than a round trip says no more about when the audio arrived."""
 
@@ -65,7 +66,7 @@ class _Run:
         self.joined = joined
         self.sure = sure
         self.idle_ms: float | None = None
-        self.lines: deque[float] = deque(maxlen=4)
+        self.lines: tuple[float, ...] = ()  # of the newest few echoes
 
 
 class _Sent:
@@ -95,6 +96,7 @@ class Playhead:
     """
 
     __slots__ = (
+        "_ample",
         "_delays",
         "_epoch",
         "_marked",
@@ -119,6 +121,7 @@ class Playhead:
         self.stream = self._epoch = self._number = 0
         self.sent = self.confirmed = self._marked = self._next_mark = 0
         self.echoes = self.cleared = self.stray = 0
+        self._ample = NEVER  # ms of our clock, plus what was sent: until then the queue is no cause for a closer look
         self.round_trip, self.start_delay = ROUND_TRIP_MS, START_DELAY_MS
         self._round_trips: deque[float] = deque(maxlen=16)
         self._delays: deque[float] = deque(maxlen=9)
@@ -137,12 +140,15 @@ class Playhead:
     def empty(self, position: int) -> None:
         """What lies behind ``position`` is gone from the carrier's queue; echoes of marks sent before count no more."""
         self._epoch += 1
+        self._ample = NEVER
         self._marks.clear()
         self._runs.clear()
         self.sent = self.confirmed = self._marked = position
 
     def ready(self, now: float) -> Mark | None:
         """Call before audio is sent: the mark that is to go before it where the queue is believed empty."""
+        if now * 1000.0 < self._ample + self.sent / BYTES_PER_MS:
+            return None
         if not self._runs:
             return self._new_run(now, sure=True)
         run = self._runs[-1]
@@ -153,6 +159,7 @@ class Playhead:
             root = run.joined if run.joined and not run.lines else run
             self._runs.append(_Run(self.sent, now, root, sure=False))
             self._next_mark = self.sent + FIRST_MARK
+        self._ample = now * 1000.0 + spare - THIN_MS - self.sent / BYTES_PER_MS
         return None
 
     @property
@@ -203,6 +210,7 @@ class Playhead:
         mark = marks.popleft()
         run, at = mark.run, self.clock.echo(now)
         self.echoes += 1
+        self._ample = NEVER
         self.confirmed = mark.position
         if mark.idle:
             run.idle_ms = at
@@ -219,7 +227,7 @@ class Playhead:
             delay = line + run.start / BYTES_PER_MS - run.idle_ms
             self._delays.append(min(max(delay, 0.0), LONGEST_START_MS))
             self.start_delay = median(self._delays)
-        run.lines.append(line)
+        run.lines = (*run.lines[-3:], line)
         run.joined = None
         return "heard"
 
@@ -256,12 +264,17 @@ class Playhead:
         return end
 
     def time(self, position: int, *, ending: bool = False) -> float:
-        """The time of the carrier's clock at which a byte is heard; ``ending``: at which the one before has been."""
+        """The time of the carrier's clock at which a byte is heard; ``ending``: at which the one before it has been.
+
+        Only for bytes since the last ``empty``.
+        """
         runs = self._runs
         for run in reversed(runs):
             if run.start < position or (run.start == position and not ending):
-                return self._line(run) + position / BYTES_PER_MS
-        return self._line(runs[0]) + position / BYTES_PER_MS if runs else self.clock.read(0.0)
+                break
+        else:
+            run = runs[0]
+        return self._line(run) + position / BYTES_PER_MS
 
     def drained(self) -> float | None:
         """The time of the carrier's clock at which all that was sent has been heard; None after ``empty``."""

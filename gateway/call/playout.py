@@ -60,6 +60,7 @@ class Playout:
         "_cut",
         "_heard",
         "_items",
+        "_last",
         "_live",
         "_moments",
         "_named",
@@ -75,6 +76,7 @@ class Playout:
         self._queue: deque[Segment] = deque()
         self._items: dict[ItemKey, Item] = {}
         self._open: Item | None = None  # the newest item, while more audio may come for it
+        self._last: Item | None = None  # whose audio was sent last
         self._heard = 0
         self._moments: deque[tuple[int, Item, bool]] = deque()  # positions whose time is not final; True: an end
         self._quiet_at = float("-inf")
@@ -173,6 +175,7 @@ class Playout:
         segment = self._segment(item, response_id, offset)
         if item is not None:
             item.queued = max(item.queued, offset + size)
+            item.ended, item.ended_at = None, -1
         for text, length in slices(payload, size, MARK_EVERY, first=playhead.room, slack=MARK_SLACK):
             segment.payloads.append((text, length))
             segment.end += length
@@ -190,13 +193,13 @@ class Playout:
             last = self._queue[-1]
             if last.item is item and last.offset + last.end - last.start == offset:
                 return last
+        self._note_end()
+        self._last = item
         segment = Segment(item, response_id, offset, sent)
         self._queue.append(segment)
-        if item is not None:
-            item.ended, item.ended_at = None, -1
-            if item.began_at < 0:
-                item.began_at = sent
-                self._moments.append((sent, item, False))
+        if item is not None and item.began_at < 0:
+            item.began_at = sent
+            self._moments.append((sent, item, False))
         return segment
 
     def _end(self, item: Item | None, commands: list[Play | Mark], now: float) -> list[Play | Mark]:
@@ -204,10 +207,16 @@ class Playout:
         mark = self._playhead.mark(now)
         if mark:
             commands.append(mark)
+        if item is self._last:
+            self._note_end()
+        return commands
+
+    def _note_end(self) -> None:
+        """What was sent last is the last of its item, as far as is known."""
+        item, self._last = self._last, None
         if item is not None:
             item.ended_at = self._playhead.sent
             self._moments.append((item.ended_at, item, True))
-        return commands
 
     # ---- What was heard ---------------------------------------------------------------------------------------------
 
@@ -320,6 +329,7 @@ class Playout:
     def _cut_at(self, carrier_ms: float) -> Cut:
         playhead = self._playhead
         self._give_up()
+        self._note_end()
         self._advance(playhead.position(carrier_ms))
         self._settle(self._heard)
         drained = playhead.drained()
@@ -384,9 +394,12 @@ class Playout:
     def ended(self, key: ItemKey) -> Moment | None:
         """When the ear got the last of this item, or it was cut; None before that."""
         item = self._items.get(key)
-        if item is None or item.ended is not None or not 0 <= item.ended_at <= self._heard:
-            return item.ended if item else None
-        return self._moment(self._playhead.time(item.ended_at, ending=True))
+        if item is None or item is self._open or not (item.ended or 0 <= item.ended_at <= self._heard):
+            return None
+        ended = item.ended or self._moment(self._playhead.time(item.ended_at, ending=True))
+        if item.began and ended.stream == item.began.stream and ended.carrier_ms < item.began.carrier_ms:
+            return item.began  # what is learned of the line in between may differ by more than a syllable lasts
+        return ended
 
     @property
     def stray_marks(self) -> int:

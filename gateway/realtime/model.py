@@ -37,6 +37,7 @@ from openai.types.realtime import RealtimeClientEvent, SessionUpdateEvent
 from pydantic import TypeAdapter
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
+from websockets.protocol import State
 
 from gateway import __version__
 from gateway.audio.frames import FRAME_BYTES
@@ -151,7 +152,25 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
             ConnectionClosed: the connection is gone.
         """
         if self._websocket is not None:
-            await self._websocket.send(_APPEND + msgspec.json.encode(payload) + b"}", text=True)
+            await self._websocket.send(_append(payload), text=True)
+
+    def append_audio_now(self, payload: str) -> bool:
+        """Send a piece of the caller's audio at once, if the socket takes it without waiting; else return False.
+
+        This is the path of every frame of every call, and a third of the cost of awaiting ``send``, which would do the
+        same two calls.
+        """
+        websocket = self._websocket
+        if (
+            websocket is None
+            or websocket.state is not State.OPEN
+            or websocket.send_in_progress is not None
+            or websocket.transport.get_write_buffer_size()
+        ):
+            return False
+        websocket.protocol.send_text(_append(payload))
+        websocket.send_data()
+        return True
 
     async def interrupt(self) -> None:
         """Truncate what was not heard, where the playback tracker says, and see that an open response ends.
@@ -334,6 +353,10 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
         message = str(error.get("message") or "").lower()
         if error.get("code") == "response_cancel_not_active" or "no active response" in message:
             await self._follow_end(self._response_create_sequencer.ongoing_response_id)
+
+
+def _append(payload: str) -> bytes:
+    return _APPEND + msgspec.json.encode(payload) + b"}"
 
 
 def _names(event: dict[str, Any]) -> object:

@@ -21,10 +21,13 @@ class Outbox:
         self._audio = 0
         self._dropped = 0
         self._filled = asyncio.Event()
+        self.idle = False
+        """Whether the reader waits for a command: all that was queued has been sent."""
 
     def put(self, command: AgentCommand) -> None:
         """Queue a command; never blocks."""
         self._commands.append(command)
+        self.idle = False
         if isinstance(command, Hear):
             self._audio += command.size
             while self._audio > self._limit:
@@ -35,6 +38,7 @@ class Outbox:
         """Wait for the next command."""
         while not self._commands:
             self._filled.clear()
+            self.idle = True
             await self._filled.wait()
         command = self._commands.popleft()
         if isinstance(command, Hear):

@@ -129,7 +129,7 @@ class RealtimeSide:
             return
         if isinstance(command, c.CloseAgent):
             self._end(None)
-        else:
+        elif not (isinstance(command, c.Hear) and self._outbox.idle and self._sent_at_once(command)):
             self._outbox.put(command)
 
     # ---- Its life ---------------------------------------------------------------------------------------------------
@@ -231,6 +231,12 @@ class RealtimeSide:
                 self._tell(Interrupted())
             if dropped := self._outbox.take_dropped():
                 self._tell(AudioDropped("agent", dropped // 8))
+
+    def _sent_at_once(self, command: c.Hear) -> bool:
+        try:
+            return self._model.append_audio_now(command.payload)
+        except Exception:  # noqa: BLE001 - whatever ails the socket, the writer meets it too, and can tell
+            return False
 
     async def _carry_out(self, session: RealtimeSession, command: c.AgentCommand) -> None:
         model = self._model

@@ -102,6 +102,15 @@ def test_the_sequencer_still_names_the_open_response() -> None:
     assert hasattr(sdk._ResponseCreateSequencer, "ongoing_response_id")
 
 
+@pytest.mark.parametrize("name", ["state", "send_in_progress", "transport", "protocol", "send_data", "close_code"])
+async def test_the_socket_still_has_what_sending_at_once_needs(name: str) -> None:
+    async with ScriptedModel(timing=SWIFT) as model:
+        gateway_model = GatewayModel()
+        await connected(model, gateway_model)
+        assert hasattr(gateway_model._websocket, name)
+        await gateway_model.close()
+
+
 @pytest.mark.parametrize("size", [1, 160, 1601, 80_000])
 def test_the_tracker_counts_a_length_like_the_bytes_themselves(size: int) -> None:
     lengths = []
@@ -419,6 +428,25 @@ async def test_caller_audio_reaches_the_server_as_it_came() -> None:
         assert model.session().headers["api-key"] == "secret"
         assert "Authorization" not in model.session().headers
         await gateway_model.close()
+
+
+async def test_audio_is_sent_at_once_only_where_the_socket_takes_it() -> None:
+    payload = base64.b64encode(bytes(160_000)).decode()
+    async with ScriptedModel(timing=SWIFT) as model:
+        gateway_model = GatewayModel()
+        assert not gateway_model.append_audio_now(payload)
+        await connected(model, gateway_model)
+        model.session().link.connection.transport.pause_reading()
+        taken = 0
+        while gateway_model.append_audio_now(payload):
+            taken += 1
+        model.session().link.connection.transport.resume_reading()
+        await gateway_model.append_audio(payload)
+        await model.session().wait_for("input_audio_buffer.append", taken + 1)
+        assert taken > 0
+        assert gateway_model.append_audio_now(payload)
+        await gateway_model.close()
+        assert not gateway_model.append_audio_now(payload)
 
 
 async def test_text_in_an_audio_payload_stays_text() -> None:
