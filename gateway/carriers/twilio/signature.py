@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 from urllib.parse import parse_qs
 
 from starlette.datastructures import FormData
-from twilio.request_validator import (  # type: ignore[import-untyped]  # the library ships no types
+from twilio.request_validator import (
     SIGNATURE_HEADER,
     SIGNATURE_SETTINGS_HEADER,
     RequestValidator,

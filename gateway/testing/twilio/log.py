@@ -1,8 +1,8 @@
 """The truth about a call: what was sent, received, played and thrown away, and when.
 
 All times are milliseconds on the carrier's clock since the call was answered; ``arrived`` is ``time.monotonic()`` at
-the moment a message reached this process, before the hidden delay. Bytes are counted per stream, over the payload of all
-accepted ``media`` messages in the order received; 8 bytes are one millisecond.
+the moment a message reached this process, before the hidden delay. Bytes are counted per stream, over the payload of
+all accepted ``media`` messages in the order received; 8 bytes are one millisecond.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ import random
 
 import pytest
 from starlette.datastructures import FormData
-from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]  # the library ships no types
+from twilio.request_validator import RequestValidator
 
 from gateway.carriers.twilio.form import Form, UnreadableError, parse
 from gateway.carriers.twilio.signature import Fields, Verdict, Verifier, port_variants

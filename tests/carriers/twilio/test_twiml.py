@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
-from twilio.twiml.voice_response import VoiceResponse  # type: ignore[import-untyped]  # the library ships no types
+from twilio.twiml.voice_response import VoiceResponse
 
 from gateway.call.plan import Connect, Dial, HangUp, Reject, Say, Verb
 from gateway.carriers.twilio.twiml import LAST_RESORT, Links, clean, render
