@@ -27,6 +27,8 @@ _CLAUSE = re.compile(r"(?<=[,;:])\s+")
 _SENTENCE = re.compile(r"(?<=[.!?])[\"'\u201d\u2019)]*\s+(?=[\"'\u201c(]?[A-Z0-9])")
 _TITLE = re.compile(r"(?:\b(?:Dr|Mr|Mrs|Ms|St|No|Prof)|\b[A-Z])\.$")
 _LONG = 160
+_SPELLED = re.compile(r"(?<![\d.,])\d{5,}(?![\d.,]*\d)")
+"""A run of this many figures is a number that names something: people say it figure by figure."""
 _DROPPED = re.compile(r"[\[\]{}<>|*_`#~^]+")
 
 VOICES = {"alloy": 0.97, "ash": 0.86, "ballad": 0.9, "cedar": 0.84, "coral": 1.06, "echo": 0.88, "verse": 0.92}
@@ -125,7 +127,8 @@ class Voice:
 
     def _synthesize(self, sentence: str, manner: Manner) -> Speech:
         pitch = VOICES.get(manner.voice, 1.0)
-        sounds, lengths = self._sounds(_DROPPED.sub(" ", sentence))
+        said = _SPELLED.sub(lambda run: " ".join(run.group()), _DROPPED.sub(" ", sentence))
+        sounds, lengths = self._sounds(said)
         if not sounds:
             return Speech(sentence, b"", 0.0, tuple(_untimed(sentence)))
         feed = {

@@ -142,6 +142,47 @@ def test_directive_is_spoken_as_it_stands(nonsense, directive, said):
     assert nonsense.answer(directive) == said
 
 
+def test_consent_is_asked_for_in_words_and_with_the_keys(nonsense):
+    directive = (
+        'A tool waits for the caller\'s consent: florp_grib with {"wuzzle_number":"991","mode":"skree"}. Say in one short '
+        "sentence what is about to be done, then: press 1 to confirm, or 2 to cancel."
+    )
+    said = nonsense.answer(directive)
+    assert said == "I am about to florp grib: wuzzle number 991, mode skree. Press 1 to confirm, or 2 to cancel."
+
+
+def test_code_that_is_too_short_is_asked_for_again(talk, tool, handoff):
+    number = {"type": "string", "description": "The number of the quible, six digits."}
+    line = talk({"A": [tool("zank_quible", "Zank one quible.", quible_number=number), handoff("Front", "Triage.")]})
+    assert line.say("Zank a quible.") == "What is the number of the quible, six digits?"
+    assert line.say("seven eight nine") == "Sorry. What is the number of the quible, six digits?"
+    line.say("seven eight nine one two three")
+    assert line.calls == [("zank_quible", {"quible_number": "789123"})]
+
+
+def test_what_looks_like_one_thing_only_is_offered(desk):
+    desk.agent = "Crater Desk"
+    assert desk.say("What about seven D?") == "Would you like me to update the crater for a permit number?"
+    assert desk.say("Yes please.") == "What is your permit number?"
+    desk.say("five five one two")
+    assert desk.calls == [("update_crater", {"permit_number": "5512", "new_crater": "7D"})]
+
+
+def test_details_say_yes_to_an_offer(talk, tool):
+    shelf = {"type": "string", "description": "The shelf, such as 4B."}
+    line = talk({"A": [tool("zank_quible", "Put a quible onto the blorpian rack.", shelf=shelf)]})
+    assert line.say("Something about a rack.") == "Would you like me to put a quible onto the blorpian rack?"
+    line.say("nine C")
+    assert line.calls == [("zank_quible", {"shelf": "9C"})]
+
+
+def test_no_at_the_desk_of_another_agent_ends_the_call_too(desk, tool):
+    desk.agents["Triage"].append(tool("hang_up", "End the call."))
+    desk.say("Change my crater to 4B, permit number 5512.")
+    assert desk.say("No thanks.") == "Goodbye."
+    assert [name for name, _ in desk.calls][-2:] == ["transfer_to_triage", "hang_up"]
+
+
 def test_greeting_of_the_instructions_is_used(talk):
     assert (
         talk({"A": []}, instructions='Greet with "Snerk and sons, good day."').answer() == "Snerk and sons, good day."

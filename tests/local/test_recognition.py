@@ -43,6 +43,14 @@ async def test_our_own_voice_is_understood_in_every_pitch(engine, sound, voice):
     assert measure.errors(measure.normal(text), [*measure.normal(heard)]) <= 3
 
 
+async def test_long_numbers_are_said_figure_by_figure_and_written_as_they_were(engine, sound):
+    speech = import_module("gateway.local.speech")
+    said = await engine.say("Your number is 481516.", speech.Manner())
+    heard = await engine.recognize(sound.decoder("audio/pcmu")(said.payload))
+    assert not {"thousand", "hundred"} & set(import_module("gateway.local.measure").normal(heard))
+    assert "".join(word.text for word in said.words) == "Your number is 481516."
+
+
 async def test_words_have_the_times_at_which_they_are_heard(engine, sound):
     """Cut where a word ends, the sound has the words up to it and no more."""
     speech = import_module("gateway.local.speech")

@@ -23,6 +23,7 @@ _REFUSED = re.compile(r"\bnot (?:been )?approved\b|\breject|\bdenied\b|\bdeclin|
 _FAILED = re.compile(r"^\W*(?:an )?error\b|\bexception\b|\btraceback\b|\btimed out\b", re.IGNORECASE)
 _ARTICLE = re.compile(r"(?:the|a|an|your|this|these)\b", re.IGNORECASE)
 _KIND = re.compile(r"\s+(?:agent|tool|function)$")
+_FAQ = re.compile(r"\bfaqs?\b", re.IGNORECASE)
 _SENTENCES = re.compile(r"(?<=[.!?])\s+")
 _QUOTED = re.compile(r"[\"\u201c](.+)[\"\u201d]", re.DOTALL)
 _SAY = re.compile(
@@ -32,6 +33,10 @@ _SAY = re.compile(
 )
 _TELL = re.compile(
     r"^\W*(?:please\s+)?tell (?:the )?(?:caller|user|customer|them)\s+(?:that\s+)?(.+)$", re.IGNORECASE | re.DOTALL
+)
+_CONSENT = re.compile(
+    r"waits for .*?consent: (?P<tool>\w+) with (?P<arguments>.*?)\. Say .*?: (?P<keys>press .+)$",
+    re.IGNORECASE | re.DOTALL,
 )
 _QUESTION_WORD = re.compile(r"^(?:who|whom|whose|what|where|when|why|which|how|whether)\b", re.IGNORECASE)
 
@@ -52,10 +57,21 @@ _WAITS = ("One moment.", "Just a moment.", "Let me see.")
 
 def directed(directive: str) -> str:
     """Give the words that a directive asks for (``Say exactly: "..."``), or nothing where it asks for none."""
+    if match := _CONSENT.search(directive):
+        return _consent(match["tool"], match["arguments"], match["keys"])
     for pattern in (_QUOTED, _SAY, _TELL):
         if match := pattern.search(directive):
             return " ".join(match.group(1).split())
     return ""
+
+
+def _consent(tool: str, arguments: str, keys: str) -> str:
+    """Say what a tool is about to do, and which keys decide."""
+    try:
+        details = ", ".join(f"{name_words(name)} {_said(value)}" for name, value in json.loads(arguments).items())
+    except (ValueError, AttributeError):
+        details = ""
+    return f"I am about to {name_words(tool)}{': ' if details else ''}{details}. {keys[0].upper()}{keys[1:]}"
 
 
 def waiting(request: str) -> str:
@@ -93,7 +109,11 @@ def offer(tool: Tool) -> str:
 
 def abilities(tools: Sequence[Tool]) -> str:
     """Say what can be done here, in the names of the tools."""
-    labels = [_KIND.sub("", tool.label) for tool in tools if not tool.ends_call and not tool.is_general]
+    labels = [
+        _FAQ.sub("questions", _KIND.sub("", tool.label))
+        for tool in tools
+        if not (tool.ends_call or tool.is_general or tool.puts_through)
+    ]
     return f"I can help with {listed(labels, 'and')}." if labels else ""
 
 

@@ -88,6 +88,11 @@ class Parameter:
         return not _EXAMPLE.search(self.description) or 0 < digits < len(value)
 
     @property
+    def has_look(self) -> bool:
+        """Whether the pattern or the description tells it from any other word: ``six digits``, ``such as 12A``."""
+        return bool(self.pattern or _DIGITS.search(self.description) or _EXAMPLE.search(self.description))
+
+    @property
     def is_free_text(self) -> bool:
         """Whether the caller's own words are what it wants."""
         return self.kind == "string" and not self.enum and not self.pattern and bool(stems(self.words) & _FREE)

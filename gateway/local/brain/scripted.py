@@ -17,6 +17,7 @@ from gateway.local.brain import facts, phrases, words
 from gateway.local.brain.match import ranked
 from gateway.local.brain.schema import Tool, read_tool
 from gateway.local.brain.slots import Filled, complete, fill
+from gateway.local.brain.spoken import is_number
 from gateway.local.brain.turn import Line, Note, Question, Reply, ToolUse
 
 _KEYS = re.compile(r"\bkeys?\b.*?:\s*([0-9*# ]+)$", re.IGNORECASE)
@@ -155,7 +156,7 @@ class _Turn:
     def _taken_over(self, been: frozenset[str]) -> Reply:
         """Go on, under the tools of the agent that just took over, with what the caller wants."""
         request = self._request()
-        if words.is_farewell(request):
+        if words.is_farewell(request) or _declines(request):
             return self._goodbye(request, been)
         own = [tool for tool in self._tools if not tool.is_handoff and not tool.ends_call]
         if words.stems(request):
@@ -196,7 +197,8 @@ class _Turn:
                 return Reply(phrases.NEVER_MIND)
             if words.is_yes(heard):
                 return self._use(tool, note.request)
-            return None
+            detail = fill(tool, heard, known={}, today=self._question.today)
+            return self._use(tool, _joined(note.request, heard)) if self._shaped(tool, detail) else None
         filled = fill(
             tool, heard, known=note.filled, today=self._question.today, asked=note.missing, earlier=self._earlier()
         )
@@ -304,8 +306,21 @@ class _Turn:
             return Reply(phrases.WELCOME)
         if words.is_yes(heard) and len(words.words(heard)) <= _MOST_ASKED:
             return Reply(phrases.HELP)
+        if (hinted := self._hinted(heard)) is not None:
+            return Reply(phrases.offer(hinted), note=Note(hinted.name, offered=True, request=heard))
         general = self._general()
         return self._use(general, heard) if general is not None and words.stems(heard) else self._lost()
+
+    def _hinted(self, heard: str) -> Tool | None:
+        """Give the tool that takes something of just this look, where the caller named no tool at all."""
+        for tool in self._tools:
+            if not tool.is_handoff and self._shaped(tool, fill(tool, heard, known={}, today=self._question.today)):
+                return tool
+        return None
+
+    def _shaped(self, tool: Tool, filled: Filled) -> bool:
+        """Whether something was said whose look alone tells what it is."""
+        return any(parameter.has_look and parameter.name in filled.known for parameter in tool.parameters)
 
     def _lost(self) -> Reply:
         return Reply(f"{phrases.SORRY} {phrases.abilities(self._tools)}".strip())
@@ -359,8 +374,8 @@ def _is_handoff(call: _Call) -> bool:
 
 
 def _is_new(heard: str) -> bool:
-    """Whether it says enough to be a request of its own."""
-    return len(words.stems(heard)) > 1
+    """Whether it says enough to be a request of its own; numbers alone answer a question."""
+    return len({word.stem for word in words.words(heard) if not is_number(word)} & words.stems(heard)) > 1
 
 
 def _joined(*said: str) -> str:

@@ -58,6 +58,11 @@ class FoundNumber:
     end: int
 
 
+def is_number(word: Word) -> bool:
+    """Whether it is a figure or a word for one."""
+    return word.lower in _ONES | _TEENS | _TENS | _SCALES | _REPEATS or word.lower[0].isdigit()
+
+
 def codes(said: Sequence[Word]) -> Iterator[Found]:
     """Find runs of spelled digits and letters: ``one two three``, ``12 A``, ``twelve a``, ``A B C 4 5``."""
     at = 0
