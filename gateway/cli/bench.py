@@ -1,0 +1,56 @@
+"""``gateway bench``: how many calls a core carries, and how fast, beside a baseline."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command()(bench)
+
+
+def bench(
+    *,
+    calls: Annotated[str, typer.Option(help="Numbers of calls to measure at, by commas.")] = "100",
+    seconds: Annotated[float, typer.Option(min=1, help="Length of each window.")] = 10.0,
+    repeat: Annotated[int, typer.Option(min=1, help="How often gateway and relay take turns.")] = 2,
+    ramp: Annotated[bool, typer.Option(help="Add calls until delays pass 20 ms or audio is lost.")] = True,
+    ramp_limit: Annotated[int, typer.Option(help="Calls at which the ramp ends.")] = 1000,
+    relay: Annotated[bool, typer.Option(help="Run the baseline relay too, in turns.")] = True,
+    tls: Annotated[bool, typer.Option(help="Encrypt the model's leg.")] = False,
+    json: Annotated[Path | None, typer.Option(help="Write every window to this file.")] = None,
+    svg: Annotated[Path | None, typer.Option(help="Draw the result into this file.")] = None,
+) -> None:
+    """Load a gateway of its own with calls, and measure what they cost and how long their audio takes."""
+    import asyncio  # noqa: PLC0415 - heavy
+    import importlib.util  # noqa: PLC0415 - heavy
+
+    if relay and importlib.util.find_spec("orjson") is None:
+        typer.echo("the relay needs orjson: pip install 'telephony-voice-gateway[bench]', or --no-relay", err=True)
+        raise typer.Exit(1)
+    from gateway.testing.load import report  # noqa: PLC0415 - heavy
+    from gateway.testing.load.rig import Placing  # noqa: PLC0415 - heavy
+    from gateway.testing.load.runs import Plan, run  # noqa: PLC0415 - heavy
+
+    programs = ("gateway", "relay") if relay else ("gateway",)
+    plan = Plan(
+        programs=programs * repeat,
+        calls=tuple(sorted(int(each) for each in calls.split(","))),
+        seconds=seconds,
+        ramp=ramp,
+        ramp_limit=ramp_limit,
+        tls=tls,
+    )
+    placing = Placing.best()
+    windows = asyncio.run(run(plan, placing, lambda line: typer.echo(line, err=True)))
+    result = report.Result.of(windows, plan, placing)
+    typer.echo(result.table())
+    if json is not None:
+        json.write_text(jsonlib.dumps(result.as_json(), indent=1))
+    if svg is not None:
+        svg.write_text(result.picture())
