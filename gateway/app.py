@@ -31,6 +31,7 @@ from gateway.realtime.agents import Agents
 from gateway.realtime.toolsloop import ToolsLoop
 from gateway.settings import Settings
 from gateway.store.log import LogWriter
+from gateway.store.recording.shelf import Recordings
 from gateway.web.health import Health
 
 log = structlog.get_logger()
@@ -57,6 +58,7 @@ class Gateway:
         self.links = Links(settings.public_url, settings.stream_url)
         self.http = httpx2.AsyncClient()
         self.logs = LogWriter(settings.data_dir / "calls")
+        self.recordings = Recordings(settings.data_dir / "recordings", settings.recordings_url)
         self.exchange = Exchange(
             directory=lambda: self.watcher.current,
             tokens=StreamTokens(settings.secret_key),
@@ -64,6 +66,7 @@ class Gateway:
             logs=self.logs,
             agents=self.agents,
             carrier=self._carrier(),
+            recordings=self.recordings,
             clock=time.monotonic,
             wall=time.time,
         )
@@ -80,6 +83,8 @@ class Gateway:
     async def running(self) -> AsyncIterator[None]:
         """Watch the lines, write the logs and own the calls, until left."""
         async with AsyncExitStack() as stack:
+            self.recordings.start()
+            stack.callback(self.recordings.stop)
             self.logs.start()
             stack.callback(self.logs.stop)
             stack.callback(self.tools.close)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVarTuple, Unpack
 
@@ -34,7 +34,7 @@ from gateway.call.commands import (
 )
 from gateway.call.events import AgentLost, CarrierFailed, ContinuationAsked, Event, StreamStarted, TimePassed
 from gateway.call.plan import HangUp, Plan
-from gateway.call.playout import PlaybackState
+from gateway.call.playout import Placed, PlaybackState
 from gateway.call.reason import EndReason
 from gateway.carriers.carrier import Emit, StreamSide
 from gateway.errors import CarrierError
@@ -103,6 +103,10 @@ class Bridge:
     _answer: Plan = ()
     _timer: asyncio.TimerHandle | None = None
     _timer_at: float = float("inf")
+    _placed: deque[Placed] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._placed = self.call.playout.placed
 
     async def run(self) -> None:
         """Connect the model, and keep the call's deadlines, until the call is over."""
@@ -158,6 +162,13 @@ class Bridge:
             self.log.tracker_read(now, state)
         return state
 
+    def note(self, what: str, details: Mapping[str, Any]) -> bool:
+        """Put something on the record that is no event of the call; false where the record is closed."""
+        if self._over.is_set():
+            return False
+        self.log.note(self.clock(), what, details)
+        return True
+
     def _take(self, event: Event) -> None:
         if self._over.is_set():
             return  # the record is closed; what a side still says belongs to nothing
@@ -169,7 +180,11 @@ class Bridge:
             log.exception("call-failed", line=self.call.policy.line, on=type(event).__name__)
             self._give_up(now)
             return
-        self.log.append(now, event, commands)
+        placed: tuple[Placed, ...] = ()
+        if self._placed:
+            placed = tuple(self._placed)
+            self._placed.clear()
+        self.log.append(now, event, commands, placed)
         for command in commands:
             self._perform(command, now)
         deadline = self.call.deadline

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
 from typing import Protocol
 
 import anyio
@@ -21,7 +22,7 @@ from gateway.call.admission import Admission, Load
 from gateway.call.call import Call
 from gateway.call.events import ContinuationAsked, Event, HangUpAsked, StatusChanged
 from gateway.call.incoming import IncomingCall
-from gateway.call.plan import Connect, Dial, HangUp, Plan, Reject, Say
+from gateway.call.plan import Announce, Connect, Dial, HangUp, Plan, Reject, Say
 from gateway.call.playout import PlaybackState
 from gateway.call.policy import OnFailure
 from gateway.call.reason import EndReason
@@ -29,9 +30,11 @@ from gateway.call.state import FINAL_STATUSES
 from gateway.carriers.carrier import StreamSide, StreamStart
 from gateway.carriers.token import Claims, StreamTokens
 from gateway.config.directory import Directory
-from gateway.config.schema import LineConfig
+from gateway.config.schema import NOT_NEEDED, LineConfig
 from gateway.errors import TokenError
-from gateway.store.log import Header, LogWriter
+from gateway.store.log import CallLog, Header, LogWriter
+from gateway.store.recording.recorder import MASKED, PAUSED, RESUMED
+from gateway.store.recording.shelf import Recordings
 from gateway.tools.context import ToolContext
 
 TOKEN_GOOD_FOR = 60
@@ -78,6 +81,22 @@ class LiveCall:
     reason: EndReason | None = None
     """Why it ended; None while it lives."""
 
+    @property
+    def recorded(self) -> bool:
+        """Whether the call is recorded, paused or not."""
+        return self.bridge.log.tap is not None
+
+    def pause_recording(self, by: str) -> bool:
+        """Leave out what is said from now on, until resumed; false where nothing is recorded (any more)."""
+        return self.recorded and self.bridge.note(PAUSED, {"by": by})
+
+    def resume_recording(self, by: str) -> bool:
+        return self.recorded and self.bridge.note(RESUMED, {"by": by})
+
+    def mask_recording(self, seconds: float, by: str) -> bool:
+        """Take the last seconds out of the recording; what is said from now on stays in."""
+        return self.recorded and self.bridge.note(MASKED, {"by": by, "seconds": seconds})
+
 
 class Exchange:
     """Every call of this node, and whether new ones may begin.
@@ -89,6 +108,7 @@ class Exchange:
         logs: writes the calls' logs.
         agents: opens model sessions.
         carrier: the carrier's API; None where there is no account.
+        recordings: records the calls of lines that want it; None records none.
         clock: monotonic seconds.
         wall: Unix seconds; for expiry and display only.
     """
@@ -102,6 +122,7 @@ class Exchange:
         logs: LogWriter,
         agents: Agents,
         carrier: CarrierApi | None,
+        recordings: Recordings | None = None,
         clock: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
@@ -112,6 +133,7 @@ class Exchange:
         self._logs = logs
         self._agents = agents
         self._carrier = carrier
+        self._recordings = recordings
         self._clock = clock
         self._wall = wall
         self._calls: dict[str, LiveCall] = {}
@@ -159,7 +181,7 @@ class Exchange:
             log.warning("call-refused", line=line.id, why=refusal)
             return (Reject("busy"),)
         live = self._begin(incoming, line, directory, call_id=new_call_id(self._wall()))
-        live.offered = self._connect(live)
+        live.offered = (*notice(line), *self._connect(live))
         return live.offered
 
     def continuation(self, incoming: IncomingCall, asked: ContinuationAsked) -> Plan:
@@ -268,7 +290,7 @@ class Exchange:
 
         bridge = Bridge(
             call=Call(policy, 0.0),
-            log=self._logs.open(header),
+            log=self._open_log(header, line),
             call_sid=incoming.call_sid,
             # Whole microseconds since the call began: what the log holds is exactly what the call was told.
             clock=lambda: round(self._clock() - zero, 6),
@@ -281,6 +303,15 @@ class Exchange:
         self._empty = anyio.Event()
         self._start(live)
         return live
+
+    def _open_log(self, header: Header, line: LineConfig) -> CallLog:
+        recording = line.recording
+        if recording.mode == "off" or self._recordings is None:
+            return self._logs.open(header)
+        call_log = self._logs.open(header, self._recordings.record(header.call_id))
+        consent = {"consent": recording.consent, "sha256": sha256(recording.consent.encode()).hexdigest()}
+        call_log.note(0.0, "recorded", {**consent, "notice": recording.notice, "reason": recording.reason})
+        return call_log
 
     def _start(self, live: LiveCall) -> None:
         if self._tasks is None:
@@ -346,6 +377,16 @@ def _on_failure(line: LineConfig | None) -> Plan:
     if target is None:
         return (say, HangUp())
     return (say, Dial(target.to, target.timeout_s, target.caller_id, ask_after=False))
+
+
+def notice(line: LineConfig) -> Plan:
+    """Say what callers of a line hear before they are recorded; nothing where nothing has to be said."""
+    recording = line.recording
+    if recording.mode == "off" or recording.consent == NOT_NEEDED:
+        return ()
+    if recording.notice:
+        return (Announce(recording.notice, recording.consent),)
+    return (Say(recording.consent, line.language),)
 
 
 def new_call_id(wall: float) -> str:

@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     local_llm_url: str = Field("", validation_alias="LOCAL_LLM_URL")
     config_dir: Path = Field(Path("agents_config"), validation_alias="GATEWAY_CONFIG_DIR")
     data_dir: Path = Field(Path("data"), validation_alias="GATEWAY_DATA_DIR")
+    recordings_url: str = Field("", validation_alias="GATEWAY_RECORDINGS_URL", repr=False)
     secret_key: bytes = Field(b"", validation_alias="GATEWAY_SECRET_KEY", repr=False)
     max_calls: int = Field(100, validation_alias="GATEWAY_MAX_CALLS", ge=0)
     drain_timeout: float = Field(3600.0, validation_alias="GATEWAY_DRAIN_TIMEOUT", ge=0)

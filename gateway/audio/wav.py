@@ -16,6 +16,7 @@ from gateway.audio.g711 import from_pcm
 FORMAT_PCM, FORMAT_MULAW, FORMAT_EXTENSIBLE = 1, 7, 0xFFFE
 CHANNELS = 2
 _HEADER = struct.Struct("<4sI4s4sIHHIIHHH4sII4sI")
+HEADER_BYTES = _HEADER.size
 _REMEDY = f"convert it to one channel of 16-bit PCM or mu-law at {SAMPLE_RATE} Hz"
 
 
@@ -31,7 +32,7 @@ def _header(data_size: int) -> bytes:
 class WavWriter:
     """Writes two channels of mu-law to a file that can be read, seeked and written, and is playable at any instant.
 
-    Each write appends first and then says so in the header; so a crash in between loses that write alone.
+    Each write puts the audio first and then says so in the header; so a crash in between loses that write alone.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -45,20 +46,44 @@ class WavWriter:
         """How much audio was written."""
         return self._size / CHANNELS * 1000 / SAMPLE_RATE
 
+    @property
+    def samples(self) -> int:
+        """How much audio was written, in samples of each channel."""
+        return self._size // CHANNELS
+
     def write(self, left: bytes, right: bytes) -> None:
         """Append audio that is heard at the same time; the shorter side is filled up with silence."""
+        self.put(self.samples, left, right)
+
+    def put(self, start: int, left: bytes, right: bytes) -> None:
+        """Write audio from a sample on, over what is there; ``start`` is at most the sample after the last."""
         length = max(len(left), len(right))
         fill = bytes([SILENCE_BYTE])
         both = bytearray(length * CHANNELS)
         both[0::2] = left.ljust(length, fill)
         both[1::2] = right.ljust(length, fill)
         file = self._file
-        file.seek(self._start + _HEADER.size + self._size)
+        file.seek(self._start + _HEADER.size + start * CHANNELS)
         file.write(both)
-        self._size += len(both)
-        file.seek(self._start)
-        file.write(_header(self._size))
+        end = start * CHANNELS + len(both)
+        if end > self._size:
+            self._size = end
+            file.seek(self._start)
+            file.write(_header(self._size))
         file.flush()
+
+
+def read_channels(data: bytes) -> tuple[bytes, bytes]:
+    """The two channels of a recording that this gateway wrote, as mu-law; else ``ValueError``."""
+    if (
+        len(data) < _HEADER.size
+        or data[8:16] != b"WAVEfmt "
+        or data[20:24] != struct.pack("<HH", FORMAT_MULAW, CHANNELS)
+    ):
+        raise ValueError("not a recording of two channels of mu-law")
+    (size,) = struct.unpack_from("<I", data, _HEADER.size - 4)
+    body = data[_HEADER.size : _HEADER.size + size]
+    return body[0::2], body[1::2]
 
 
 def read(data: bytes) -> bytes:

@@ -33,6 +33,14 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True)
+class Announce:
+    """A sound file of the operator's, fetched and played by the carrier; ``text`` is what it says."""
+
+    url: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """End the call."""
 
@@ -44,5 +52,5 @@ class Reject:
     reason: Literal["busy", "rejected"] = "busy"
 
 
-Verb: TypeAlias = Connect | Dial | Say | HangUp | Reject
+Verb: TypeAlias = Connect | Dial | Say | Announce | HangUp | Reject
 Plan: TypeAlias = tuple[Verb, ...]

@@ -27,6 +27,7 @@ from typing import Literal, TypeAlias
 from gateway.audio.frames import BYTES_PER_MS
 from gateway.call.carrier_clock import CarrierClock
 from gateway.call.commands import Mark
+from gateway.call.spoken import Placed
 
 Echo: TypeAlias = Literal["heard", "cleared", "stray"]
 """What the echo of a mark was worth: it moved the playhead; it is older than the last clear; it is unknown, doubled
@@ -51,6 +52,7 @@ START_DELAY_MS = 75.0
 """What is assumed until it is learned."""
 LONGEST_START_MS = 500.0
 NEVER = float("-inf")
+_NEWS = 32  # of where audio is, where nobody takes them out; one event makes a few at most
 LATE_MS = 80.0
 """An idle mark's echo that takes this much longer than a round trip says no more about when the audio arrived."""
 
@@ -93,6 +95,7 @@ class Playhead:
         round_trip: milliseconds to the carrier and back.
         start_delay: milliseconds from the arrival of audio on an empty queue to its being heard.
         echoes: marks of this stream that came back and counted; ``cleared`` and ``stray`` count the others.
+        placed: what was learned of where audio is, since somebody took it out.
     """
 
     __slots__ = (
@@ -109,6 +112,7 @@ class Playhead:
         "clock",
         "confirmed",
         "echoes",
+        "placed",
         "round_trip",
         "sent",
         "start_delay",
@@ -125,6 +129,7 @@ class Playhead:
         self.round_trip, self.start_delay = ROUND_TRIP_MS, START_DELAY_MS
         self._round_trips: deque[float] = deque(maxlen=16)
         self._delays: deque[float] = deque(maxlen=9)
+        self.placed: deque[Placed] = deque(maxlen=_NEWS)
         self._marks: deque[_Sent] = deque()
         self._runs: deque[_Run] = deque()
 
@@ -137,8 +142,9 @@ class Playhead:
         self._round_trips.clear()
         self._delays.clear()
 
-    def empty(self, position: int) -> None:
+    def empty(self, position: int, carrier_ms: float) -> None:
         """What lies behind ``position`` is gone from the carrier's queue; echoes of marks sent before count no more."""
+        self.placed.append(Placed(self.stream, position, carrier_ms, cut=True))
         self._epoch += 1
         self._ample = NEVER
         self._marks.clear()
@@ -181,6 +187,7 @@ class Playhead:
     def _new_run(self, now: float, *, sure: bool) -> Mark | None:
         run = _Run(self.sent, now, None, sure=sure)
         self._runs.append(run)
+        self._place(run)
         mark = self._mark(now, run, idle=True)
         self._next_mark = self.sent + FIRST_MARK
         return mark
@@ -217,6 +224,7 @@ class Playhead:
             if run.sure:
                 self._round_trips.append(at - self.clock.read(mark.sent_at))
                 self.round_trip = max(min(self._round_trips), 0.0)
+            self._place(run)
             return "heard"
         line = at - mark.position / BYTES_PER_MS
         onset = line + run.start / BYTES_PER_MS - self.clock.read(run.sent_at)
@@ -229,7 +237,11 @@ class Playhead:
             self.start_delay = median(self._delays)
         run.lines = (*run.lines[-3:], line)
         run.joined = None
+        self._place(run)
         return "heard"
+
+    def _place(self, run: _Run) -> None:
+        self.placed.append(Placed(self.stream, run.start, self._line(run) + run.start / BYTES_PER_MS))
 
     def _skip_to(self, name: str) -> Echo:
         """Bring the mark of this name to the front: those before it were skipped. Says what the echo is worth."""

@@ -9,9 +9,9 @@ from gateway.audio.frames import BYTES_PER_MS
 from gateway.audio.payload import Framer, slices
 from gateway.call.commands import Mark, Play
 from gateway.call.playhead import MARK_EVERY, MARK_SLACK, Echo, Playhead
-from gateway.call.spoken import Item, ItemKey, Moment, Segment, Tail
+from gateway.call.spoken import Item, ItemKey, Moment, Placed, Segment, Tail
 
-__all__ = ["Cut", "Echo", "ItemKey", "Moment", "PlaybackState", "Playout", "Tail"]
+__all__ = ["Cut", "Echo", "ItemKey", "Moment", "Placed", "PlaybackState", "Playout", "Tail"]
 
 LAST_MARK_S = 0.5
 """Where marks work, the one behind the last word may be this late before the estimate is believed without it."""
@@ -366,7 +366,7 @@ class Playout:
         self._open = None
         self._queue.clear()
         self._moments.clear()
-        playhead.empty(self._heard)
+        playhead.empty(self._heard, at.carrier_ms)
         return cut
 
     # ---- Afterwards -------------------------------------------------------------------------------------------------
@@ -400,6 +400,11 @@ class Playout:
         if item.began and ended.stream == item.began.stream and ended.carrier_ms < item.began.carrier_ms:
             return item.began  # what is learned of the line in between may differ by more than a syllable lasts
         return ended
+
+    @property
+    def placed(self) -> deque[Placed]:
+        """What was learned of where audio is on the carrier's clock: always the same queue, for somebody to empty."""
+        return self._playhead.placed
 
     @property
     def stray_marks(self) -> int:

@@ -28,6 +28,21 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class Placed:
+    """What the ledger learned of where audio is on a stream's clock, for the recording.
+
+    Positions are bytes of what the ear has had in the whole call and of what is queued behind, in the order of the
+    ``Play`` commands. The byte at ``position`` is heard at ``carrier_ms``, and what was sent after it without a gap
+    follows; or, where ``cut``, nothing from ``position`` on is heard, and what is sent next begins there.
+    """
+
+    stream: int
+    position: int
+    carrier_ms: float
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Tail:
     """Audio of one item (``key`` None: a clip) that a cut took from the queue, unheard, in order.
 

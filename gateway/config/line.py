@@ -111,6 +111,7 @@ class Line:
             limits=file.limits,
             barge_in=BargeIn(file.barge_in.allowed, file.barge_in.min_speech, file.barge_in.protect_greeting),
             approvals=file.approvals,
+            recording=file.recording,
             end_by=file.end_by,
         )
 

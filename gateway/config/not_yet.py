@@ -47,7 +47,6 @@ _LINE = (
     _NotYet(("hours",), "opening hours (hours)", "the line answers at any time; remove it"),
     _NotYet(("holidays",), "holidays", "the line answers on any day; remove it"),
     _NotYet(("keys",), "keypad menus (keys)", "remove it; the agent can be given the tool transfer"),
-    _NotYet(("recording",), "recording", "remove it; nothing is recorded"),
     _NotYet(("transcript",), "keeping and redacting transcripts (transcript)", "remove it"),
     _NotYet(("canary",), "canary lines (canary)", "remove it"),
     _NotYet(("account",), "several carrier accounts (account)", "set TWILIO_ACCOUNT_SID and remove it"),

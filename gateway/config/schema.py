@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from gateway.config.model_options import (
 )
 from gateway.config.units import (
     Checked,
+    Days,
     Dialled,
     Language,
     Name,
@@ -48,6 +50,7 @@ __all__ = [
     "OnFailureConfig",
     "PromptConfig",
     "ReasoningConfig",
+    "RecordingConfig",
     "TracingConfig",
     "TranscriptionConfig",
     "TransferConfig",
@@ -108,6 +111,12 @@ def _check_next(value: str) -> str:
     return value
 
 
+def _check_url(value: str) -> str:
+    if value and not re.fullmatch(r"https://[^\s/]+/\S+", value):
+        raise wrong(f"{value!r} is no https address", "the carrier must be able to fetch it")
+    return value
+
+
 class OnFailureConfig(Checked):
     """What the caller hears when the agent can't speak."""
 
@@ -149,6 +158,38 @@ class ApprovalsConfig(Checked):
     timeout: Annotated[Seconds, AfterValidator(between("1s", "10m"))] = Field(
         default=30.0, description="No answer within this time is a no."
     )
+
+
+NOT_NEEDED = "not-needed"
+"""The consent of a line whose callers need not be asked; it then states the reason."""
+
+
+class RecordingConfig(Checked):
+    """Whether calls are recorded, and what callers are told before they are."""
+
+    mode: Literal["off", "dual"] = Field(default="off", description="`dual`: caller and agent on a channel each.")
+    consent: str = Field(
+        default="",
+        max_length=500,
+        description="What callers are told, in the carrier's voice, before anything is recorded; or `not-needed`. "
+        "Without it nothing can be recorded.",
+    )
+    notice: Annotated[str, AfterValidator(_check_url)] = Field(
+        default="",
+        description="An https address of a sound file that says the `consent`; the carrier plays it instead.",
+    )
+    reason: str = Field(default="", description="With `consent: not-needed`: why callers need not be told.")
+    keep: Days | None = Field(default=None, description="How long recordings are kept, as `90d` or `1y`.")
+
+    @model_validator(mode="after")
+    def _stated(self) -> RecordingConfig:
+        if self.mode == "dual" and not self.consent:
+            raise wrong("nothing says that callers consent to be recorded", "add consent: the sentence they hear first")
+        if self.consent == NOT_NEEDED and not self.reason:
+            raise wrong("consent: not-needed has no reason", "add reason: why callers need not be told")
+        if self.consent in {"", NOT_NEEDED} and self.notice:
+            raise wrong("notice is there without the words that it says", "add consent: those words")
+        return self
 
 
 def _as_greeting(value: object) -> str:
@@ -216,6 +257,7 @@ class LineFile(Checked):
     approvals: ApprovalsConfig = Field(
         default=ApprovalsConfig(), description="How a tool that needs approval gets its yes."
     )
+    recording: RecordingConfig = Field(default=RecordingConfig(), description="Whether calls are recorded.")
     end_by: Literal["stream", "rest"] = Field(
         default="stream",
         description="How the gateway ends or moves a call: by closing its stream, or by the carrier's REST API.",
@@ -276,6 +318,7 @@ class LineConfig:
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     barge_in: BargeIn = field(default_factory=BargeIn)
     approvals: ApprovalsConfig = field(default_factory=ApprovalsConfig)
+    recording: RecordingConfig = field(default_factory=RecordingConfig)
     end_by: EndRoute = "stream"
 
     def policy(self) -> Policy:

@@ -17,6 +17,7 @@ ENVIRONMENT = re.compile(r"\$\{(?P<name>[A-Z_][A-Z0-9_]*)\}")
 
 _DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DAYS = re.compile(r"(?P<number>[1-9]\d{0,4})(?P<unit>[dy])")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|\d{3}))?")
 
 
@@ -49,6 +50,13 @@ def format_duration(seconds: float) -> str:
         if (count := seconds / _SECONDS[unit]) == int(count):
             return f"{int(count)}{unit}"
     return f"{seconds * 1000:.3f}".rstrip("0").rstrip(".") + "ms"
+
+
+def parse_days(value: object) -> object:
+    """Turn ``90d`` or ``1y`` into a number of days."""
+    if isinstance(value, str) and (match := _DAYS.fullmatch(value)):
+        return int(match["number"]) * (365 if match["unit"] == "y" else 1)
+    raise wrong(f"{value!r} is not a number of days", 'write it with d or y, such as "90d" or "1y"')
 
 
 def between(low: str, high: str) -> Callable[[float], float]:
@@ -145,6 +153,14 @@ Seconds: TypeAlias = Annotated[
     ),
 ]
 """Written as ``20s``, ``30m`` or ``200ms``; held as seconds."""
+
+Days: TypeAlias = Annotated[
+    int,
+    BeforeValidator(parse_days),
+    PlainSerializer(lambda days: f"{days}d", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^[1-9]\d{0,4}[dy]$"}),
+]
+"""How long something is kept, written as ``90d`` or ``1y``; held as days."""
 
 PhoneNumber: TypeAlias = Annotated[
     str, BeforeValidator(parse_number), WithJsonSchema({"type": "string", "pattern": r"^\+[1-9]\d{6,14}$"})

@@ -3,7 +3,8 @@
 One file of JSON lines per call. The first line is the header: schema, call, hash of the configuration's snapshot,
 package version, both clocks at zero, the policy. Then one line for each event in the order in which the call took it,
 with its number, its moment (seconds since zero) and the commands that it led to, so that a replay can reproduce them.
-Audio stands as its size; secrets are masked. The last line closes the record.
+Audio stands as its size, with what the ledger learned of where it was heard, which places it in the recording (see
+:mod:`gateway.store.recording.tape`); secrets are masked. The last line closes the record.
 
 Appending costs the call a tuple in a list. Encoding and writing happen on the writer's own thread, a few times a
 second; a crash of the process loses at most that much, and never half a line that a reader would trust.
@@ -12,10 +13,10 @@ second; a crash of the process loses at most that much, and never half a line th
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 import structlog
@@ -23,7 +24,7 @@ import structlog
 from gateway.call import events as events_module
 from gateway.call.commands import Command
 from gateway.call.events import CallerAudio, Event
-from gateway.call.playout import PlaybackState
+from gateway.call.playout import Placed, PlaybackState
 from gateway.call.policy import Policy
 from gateway.call.reason import EndReason
 from gateway.errors import LogError
@@ -68,6 +69,7 @@ class Entry:
     at: float
     event: Event
     commands: list[Any]
+    placed: tuple[Placed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,15 @@ class TrackerRead:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Something that befell the call's record, not the call: ``recording-paused`` and the like, with its details."""
+
+    at: float
+    what: str
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """The end of the record."""
 
@@ -87,25 +98,41 @@ class Closed:
     reason: EndReason
 
 
+Line: TypeAlias = Header | Entry | TrackerRead | Note | Closed
+"""What a log holds."""
+
+
+class Tap(Protocol):
+    """Somebody who also gets what is written of a call, audio and all, on the writer's thread."""
+
+    def take(self, lines: Sequence[tuple[Any, ...]]) -> None:
+        """Take lines as they were appended; the last one of a call begins with ``closed``. Never raises."""
+        ...
+
+
 class CallLog:
     """One call's log, as the call appends to it. Moments are seconds since the header's zero."""
 
-    __slots__ = ("_count", "_lines", "_writer", "path")
+    __slots__ = ("_count", "_lines", "_writer", "path", "tap")
 
-    def __init__(self, path: Path, header: Header, writer: LogWriter) -> None:
+    def __init__(self, path: Path, header: Header, writer: LogWriter, tap: Tap | None = None) -> None:
         self.path = path
+        self.tap = tap
         self._count = 0
         self._lines: list[tuple[Any, ...]] = [("header", header)]
         self._writer = writer
         writer.add(self)
 
-    def append(self, now: float, event: Event, commands: list[Command]) -> None:
+    def append(self, now: float, event: Event, commands: list[Command], placed: tuple[Placed, ...] = ()) -> None:
         self._count += 1
-        self._lines.append(("event", self._count, now, event, commands))
+        self._lines.append(("event", self._count, now, event, commands, placed))
 
     def tracker_read(self, now: float, state: PlaybackState) -> None:
         self._count += 1
         self._lines.append(("tracker", self._count, now, state))
+
+    def note(self, now: float, what: str, details: Mapping[str, Any]) -> None:
+        self._lines.append(("note", now, what, details))
 
     def close(self, now: float, reason: EndReason, summary: Mapping[str, Any]) -> None:
         """Close the record; nothing is appended after it."""
@@ -145,8 +172,8 @@ class LogWriter:
         if self._thread.is_alive():
             self._thread.join()
 
-    def open(self, header: Header) -> CallLog:
-        return CallLog(self.folder / f"{header.call_id}.jsonl", header, self)
+    def open(self, header: Header, tap: Tap | None = None) -> CallLog:
+        return CallLog(self.folder / f"{header.call_id}.jsonl", header, self, tap)
 
     def add(self, call_log: CallLog) -> None:
         with self._lock:
@@ -170,6 +197,8 @@ class LogWriter:
             lines = call_log.take()
             if lines:
                 self._write(call_log.path, lines)
+                if call_log.tap is not None:
+                    call_log.tap.take(lines)
 
     def _write(self, path: Path, lines: list[tuple[Any, ...]]) -> None:
         text = b"".join(_encode(line) + b"\n" for line in lines)
@@ -182,7 +211,7 @@ class LogWriter:
             log.error("call-log-not-written", path=str(path), error=str(error), lines=len(lines))  # noqa: TRY400
 
 
-def read_log(path: Path) -> Iterator[Header | Entry | TrackerRead | Closed]:
+def read_log(path: Path) -> Iterator[Line]:
     """Read a call's log back; a torn last line (a crash) is left out.
 
     Raises:
@@ -206,10 +235,13 @@ def read_log(path: Path) -> Iterator[Header | Entry | TrackerRead | Closed]:
 
 def _encode(line: tuple[Any, ...]) -> bytes:
     match line:
-        case ("event", number, at, CallerAudio(_, size, timestamp_ms), commands) if len(commands) <= 1:
+        case ("event", number, at, CallerAudio(_, size, timestamp_ms), commands, _) if len(commands) <= 1:
             return _encoder.encode(("a", number, at, timestamp_ms, size, len(commands)))
-        case ("event", number, at, event, commands):
-            return _encoder.encode(("e", number, at, _named(event), [_named(item) for item in commands]))
+        case ("event", number, at, event, commands, placed):
+            named = (_named(event), [_named(item) for item in commands])
+            return _encoder.encode(("e", number, at, *named, *([placed] if placed else [])))
+        case ("note", at, what, details):
+            return _encoder.encode(("n", at, what, details))
         case ("tracker", number, at, state):
             return _encoder.encode(("t", number, at, state))
         case ("closed", at, reason, summary):
@@ -238,7 +270,7 @@ def _masked(verb: dict[str, Any]) -> dict[str, Any]:
     return verb
 
 
-def _decode(line: list[Any]) -> Header | Entry | TrackerRead | Closed:
+def _decode(line: list[Any]) -> Line:
     match line:
         case ["h", schema, fields]:
             if schema != SCHEMA:
@@ -247,11 +279,14 @@ def _decode(line: list[Any]) -> Header | Entry | TrackerRead | Closed:
         case ["a", number, at, timestamp_ms, size, commands]:
             heard = [["Hear", {"size": size}]] * commands
             return Entry(number, at, CallerAudio(silent_payload(size), size, timestamp_ms), heard)
-        case ["e", number, at, [name, fields], commands]:
+        case ["e", number, at, [name, fields], commands, *placed]:
             kind = getattr(events_module, name)
             if "size" in fields and name in {"CallerAudio", "AgentAudio"}:
                 fields["payload"] = silent_payload(fields["size"])
-            return Entry(number, at, msgspec.convert(fields, kind), commands)
+            where = msgspec.convert(placed[0], tuple[Placed, ...]) if placed else ()
+            return Entry(number, at, msgspec.convert(fields, kind), commands, where)
+        case ["n", at, what, details]:
+            return Note(at, what, details)
         case ["t", number, at, state]:
             return TrackerRead(number, at, msgspec.convert(state, PlaybackState))
         case ["z", at, reason, _]:

@@ -9,7 +9,7 @@ from typing import Any
 from gateway.call.call import Call
 from gateway.call.policy import Policy
 from gateway.errors import LogError
-from gateway.store.log import Closed, Entry, Header, TrackerRead, named_commands
+from gateway.store.log import Entry, Header, Line, TrackerRead, named_commands
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Difference:
     replayed: Any
 
 
-def replay(log: Iterable[Header | Entry | TrackerRead | Closed], policy: Policy | None = None) -> Iterator[Difference]:
+def replay(log: Iterable[Line], policy: Policy | None = None) -> Iterator[Difference]:
     """Yield every difference between what was decided and what this code (and ``policy``, if given) decides.
 
     Raises:
@@ -36,7 +36,7 @@ def replay(log: Iterable[Header | Entry | TrackerRead | Closed], policy: Policy 
     call = Call(policy or header.policy, 0.0)
     for line in lines:
         match line:
-            case Entry(number, at, event, logged):
+            case Entry(number, at, event, logged, _):
                 replayed = named_commands(call.handle(event, at))
                 if replayed != logged:
                     yield Difference(number, at, type(event).__name__, logged, replayed)

@@ -27,6 +27,7 @@ TABLES = {
     "limits": schema.LimitsConfig,
     "barge_in": schema.BargeInConfig,
     "approvals": schema.ApprovalsConfig,
+    "recording": schema.RecordingConfig,
 }
 
 

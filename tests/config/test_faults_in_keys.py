@@ -22,7 +22,7 @@ CASES = {
     "unknown-anything": (
         {"a.yaml": OK + "zzz: 1\n"},
         [
-            "a.yaml:2:1: unknown key zzz (there is number, numbers, default, label, timezone, language, vars, greeting, instructions, tools, needs_approval, agent, agents, model, guardrails, guardrail_debounce, transfer, on_failure, limits, barge_in, approvals, end_by)"
+            "a.yaml:2:1: unknown key zzz (there is number, numbers, default, label, timezone, language, vars, greeting, instructions, tools, needs_approval, agent, agents, model, guardrails, guardrail_debounce, transfer, on_failure, limits, barge_in, approvals, recording, end_by)"
         ],
     ),
     "missing-to": (
@@ -32,6 +32,26 @@ CASES = {
     "missing-instructions": (
         {"a.yaml": "agents:\n  x: {tools: [hang_up]}\n"},
         ["a.yaml:2:3: instructions is missing (write instructions: under it)"],
+    ),
+    "recording-without-consent": (
+        {"a.yaml": OK + "recording: {mode: dual}\n"},
+        ["a.yaml:2:1: nothing says that callers consent to be recorded (add consent: the sentence they hear first)"],
+    ),
+    "recording-without-a-reason": (
+        {"a.yaml": OK + "recording: {mode: dual, consent: not-needed}\n"},
+        ["a.yaml:2:1: consent: not-needed has no reason (add reason: why callers need not be told)"],
+    ),
+    "recording-with-a-notice-of-no-words": (
+        {"a.yaml": OK + "recording: {notice: 'https://x.example/y.mp3'}\n"},
+        ["a.yaml:2:1: notice is there without the words that it says (add consent: those words)"],
+    ),
+    "recording-notice": (
+        {"a.yaml": OK + "recording: {mode: dual, consent: Hi, notice: clips/y.wav}\n"},
+        ["a.yaml:2:46: 'clips/y.wav' is no https address (the carrier must be able to fetch it)"],
+    ),
+    "recording-keep": (
+        {"a.yaml": OK + "recording: {keep: 90}\n"},
+        ['a.yaml:2:19: 90 is not a number of days (write it with d or y, such as "90d" or "1y")'],
     ),
     "unquoted-number": (
         {"a.yaml": OK + "number: +14155550100\n"},

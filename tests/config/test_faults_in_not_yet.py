@@ -17,10 +17,6 @@ CASES = {
         {"a.yaml": OK + "keys: {'0': 'transfer:desk'}\n"},
         ["a.yaml:2:1: not supported yet: keypad menus (keys) (remove it; the agent can be given the tool transfer)"],
     ),
-    "recording": (
-        {"a.yaml": OK + "recording: {mode: 'off'}\n"},
-        ["a.yaml:2:1: not supported yet: recording (remove it; nothing is recorded)"],
-    ),
     "transcript": (
         {"a.yaml": OK + "transcript: {keep: 30d}\n"},
         ["a.yaml:2:1: not supported yet: keeping and redacting transcripts (transcript) (remove it)"],

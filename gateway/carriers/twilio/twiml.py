@@ -12,7 +12,7 @@ from typing import Final, assert_never
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape, quoteattr
 
-from gateway.call.plan import Connect, Dial, HangUp, Plan, Reject, Say, Verb
+from gateway.call.plan import Announce, Connect, Dial, HangUp, Plan, Reject, Say, Verb
 
 CONTENT_TYPE: Final = "text/xml"
 MAX_SAY: Final = 4096
@@ -87,6 +87,8 @@ def _verb(verb: Verb, links: Links) -> str:
             return _dial(verb, links)
         case Say():
             return _say(verb)
+        case Announce():
+            return _element("Play", {}, _text(verb.url))
         case HangUp():
             return "<Hangup/>"
         case Reject():

@@ -1,0 +1,1 @@
+"""Recordings of calls: both channels on the caller's clock, written as the call goes on."""

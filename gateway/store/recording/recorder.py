@@ -1,0 +1,116 @@
+"""Records one call: takes its log's lines, with their audio, and writes the tape down as it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import structlog
+
+from gateway.audio.frames import SILENCE_BYTE
+from gateway.audio.wav import WavWriter
+from gateway.call.commands import Command, Play
+from gateway.call.events import CallerAudio, Event, StreamStarted, StreamStopped
+from gateway.call.playout import Placed
+from gateway.store.recording.tape import Tape
+
+log = structlog.get_logger()
+
+PAUSED, RESUMED, MASKED = "recording-paused", "recording-resumed", "recording-masked"
+"""What notes in a log mean to its recording."""
+
+
+class Recorder:
+    """Writes one call's recording; the file is there, and playable, from the first frame on.
+
+    Runs on the thread that writes logs. A disk that fails ends the recording, never the call.
+
+    Args:
+        path: the file.
+        done: told when the call is over and the file is closed; not where nothing was ever recorded.
+    """
+
+    def __init__(self, path: Path, done: Callable[[], None]) -> None:
+        self.path = path
+        self.failed = False
+        self._done = done
+        self._tape = Tape()
+        self._file: BinaryIO | None = None
+        self._writer: WavWriter | None = None
+
+    def take(self, lines: Sequence[tuple[Any, ...]]) -> None:
+        """Take lines of the log in order (:class:`gateway.store.log.Tap`)."""
+        if self.failed:
+            return
+        over = False
+        try:
+            for line in lines:
+                match line:
+                    case ("event", _, now, event, commands, placed):
+                        self._event(now, event, commands, placed)
+                    case ("note", _, what, details):
+                        self._note(what, details)
+                    case ("closed", *_):
+                        over = True
+            self._write()
+            if over:
+                self._close()
+        except (OSError, ValueError) as error:
+            self.failed = True
+            log.error("recording-not-written", path=str(self.path), error=str(error))  # noqa: TRY400 - no fault of ours
+            self._close()
+
+    def _event(self, now: float, event: Event, commands: list[Command], placed: tuple[Placed, ...]) -> None:
+        tape = self._tape
+        match event:
+            case CallerAudio(payload, size, timestamp_ms):
+                tape.caller(timestamp_ms, payload, size, now)
+            case StreamStarted(_, stream):
+                self._write()
+                tape.stream_started(stream, now)
+            case _:
+                tape.passed(now)
+        for news in placed:
+            tape.placed(news)
+        for command in commands:
+            if isinstance(command, Play):
+                tape.agent(command.payload, command.size)
+        if isinstance(event, StreamStopped):
+            tape.stream_stopped()
+
+    def _note(self, what: str, details: dict[str, Any]) -> None:
+        match what:
+            case _ if what == PAUSED:
+                self._tape.pause()
+            case _ if what == RESUMED:
+                self._tape.resume()
+            case _ if what == MASKED:
+                begin, end = self._tape.mask(details["seconds"])
+                if self._writer is not None:
+                    silence(self._writer, begin, min(end, self._writer.samples))
+
+    def _write(self) -> None:
+        if not self._tape.end:
+            return
+        if self._writer is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("w+b", buffering=0)
+            self._writer = WavWriter(self._file)
+        silence(self._writer, self._writer.samples, self._tape.start)
+        self._writer.put(self._tape.start, *self._tape.window())
+        self._tape.settle()
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = self._writer = None
+            self._done()
+
+
+def silence(writer: WavWriter, begin: int, end: int) -> None:
+    """Lay silence over both channels, from one sample to another."""
+    step = 1 << 16
+    for at in range(begin, end, step):
+        nothing = bytes([SILENCE_BYTE]) * min(step, end - at)
+        writer.put(at, nothing, nothing)

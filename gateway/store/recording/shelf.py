@@ -1,0 +1,210 @@
+"""Where recordings are kept: in a folder of this machine, or in a store of objects.
+
+While a call goes on its recording is a file in the folder in any case, since objects can't grow; a store gets it when
+the call is over. What could not be uploaded stays in the folder and is tried again, after a restart too.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+
+import structlog
+
+from gateway.errors import SettingsError
+from gateway.store.recording.recorder import Recorder
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+log = structlog.get_logger()
+
+SUFFIX = ".wav"
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
+"""Seconds between two attempts to upload; each pause is twice the one before."""
+
+
+class Kept(Protocol):
+    """One call's recording, wherever it is. A WAV file: two channels of mu-law at 8 kHz, caller and agent."""
+
+    @property
+    def size(self) -> int:
+        """Bytes; those of a live call grow."""
+        ...
+
+    def read(self, start: int, end: int) -> bytes:
+        """Return the bytes from ``start`` to before ``end``."""
+        ...
+
+    def delete(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+
+    @property
+    def size(self) -> int:
+        return self.path.stat().st_size
+
+    def read(self, start: int, end: int) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(start)
+            return file.read(end - start)
+
+    def delete(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    store: ObjectStore
+    name: str
+    size: int
+
+    def read(self, start: int, end: int) -> bytes:
+        import obstore  # noqa: PLC0415 - only where recordings are kept outside
+
+        end = min(end, self.size)
+        return bytes(obstore.get_range(self.store, self.name, start=start, end=end)) if start < end else b""
+
+    def delete(self) -> None:
+        import obstore  # noqa: PLC0415
+
+        obstore.delete(self.store, self.name)
+
+
+class Recordings:
+    """All recordings of this node, and a thread that uploads them where they are kept outside.
+
+    Its methods touch disks and networks: not for the event loop's thread, but for :meth:`record`.
+
+    Args:
+        folder: where recordings grow, and stay where ``url`` is empty.
+        url: ``file:///folder``, or an object store: ``s3://bucket/prefix``, ``gs://...``, ``az://...``. Its options
+            may follow as a query: ``?endpoint=http://127.0.0.1:9000&region=eu-central-1``.
+
+    Raises:
+        SettingsError: the URL can't be used.
+    """
+
+    def __init__(self, folder: Path, url: str = "") -> None:
+        parts = urlsplit(url)
+        self.folder = Path(unquote(parts.path)) if parts.scheme == "file" else folder
+        self._store = _store(url) if url and parts.scheme != "file" else None
+        self._finished: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.failures = 0
+        """Attempts to upload that failed."""
+
+    def start(self) -> None:
+        """Begin to upload, first what an earlier run has left.
+
+        Raises:
+            OSError: the folder can't be made.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self._store is None:
+            return
+        for path in sorted(self.folder.glob("*" + SUFFIX)):
+            self._finished.put(path.stem)
+        self._thread = threading.Thread(target=self._upload_all, name="recordings", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Upload what is finished, each once more at most, and end the thread."""
+        self._stop.set()
+        self._finished.put(None)
+        if self._thread is not None:
+            self._thread.join()
+
+    def record(self, call_id: str) -> Recorder:
+        """Return what records a call that begins."""
+        return Recorder(self._path(call_id), lambda: self._done(call_id))
+
+    def find(self, call_id: str) -> Kept | None:
+        """Return a call's recording; None where it has none, or has none any more."""
+        path = self._path(call_id)
+        if path.exists():
+            return _File(path)
+        if self._store is None:
+            return None
+        import obstore  # noqa: PLC0415 - only where recordings are kept outside
+
+        try:
+            meta = obstore.head(self._store, path.name)
+        except FileNotFoundError:
+            return None
+        return _Object(self._store, path.name, meta["size"])
+
+    def _path(self, call_id: str) -> Path:
+        if not call_id or not call_id.replace("-", "").isalnum():
+            raise ValueError(f"{call_id!r} is no call's id")
+        return self.folder / (call_id + SUFFIX)
+
+    def _done(self, call_id: str) -> None:
+        if self._store is not None:
+            self._finished.put(call_id)
+
+    # ---- The uploading thread ---------------------------------------------------------------------------------------
+
+    def _upload_all(self) -> None:
+        pause = FIRST_PAUSE
+        waiting: list[str] = []
+        while True:
+            try:
+                name = self._finished.get(timeout=pause if waiting else None)
+                if name is not None:
+                    waiting.append(name)
+            except queue.Empty:
+                pass
+            waiting = [name for name in waiting if not self._upload(name)]
+            pause = min(pause * 2, LONGEST_PAUSE) if waiting else FIRST_PAUSE
+            if self._stop.is_set() and self._finished.empty():
+                if waiting:
+                    log.warning("recordings-not-uploaded", count=len(waiting), folder=str(self.folder))
+                return
+
+    def _upload(self, call_id: str) -> bool:
+        import obstore  # noqa: PLC0415 - only where recordings are kept outside
+        from obstore.exceptions import BaseError  # noqa: PLC0415
+
+        path = self._path(call_id)
+        if not path.exists():
+            return True
+        assert self._store is not None  # noqa: S101 - there is no thread without it
+        try:
+            obstore.put(self._store, path.name, path, attributes={"Content-Type": "audio/wav"})
+        except (BaseError, OSError) as error:
+            self.failures += 1
+            log.warning("recording-not-uploaded", call_id=call_id, error=_first_line(error))
+            return False
+        path.unlink(missing_ok=True)
+        return True
+
+
+def _store(url: str) -> ObjectStore:
+    try:
+        from obstore.exceptions import BaseError  # noqa: PLC0415
+        from obstore.store import from_url  # noqa: PLC0415
+    except ImportError:
+        raise SettingsError(
+            "GATEWAY_RECORDINGS_URL: install the extra s3: pip install telephony-voice-gateway[s3]"
+        ) from None
+    parts = urlsplit(url)
+    options: dict[str, Any] = dict(parse_qsl(parts.query))
+    if options.get("endpoint", "").startswith("http://"):
+        options["client_options"] = {"allow_http": True}
+    try:
+        return from_url(urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")), **options)
+    except (BaseError, ValueError) as error:
+        raise SettingsError(f"GATEWAY_RECORDINGS_URL: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
