@@ -1,13 +1,16 @@
 """The calls of a node, with sides that only remember."""
 
+from base64 import b64encode
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
+from gateway.audio.wav import read_channels
 from gateway.call.admission import Admission
 from gateway.call.commands import CloseAgent, CloseStream, Hear
 from gateway.call.events import (
@@ -20,14 +23,15 @@ from gateway.call.events import (
     StreamStopped,
 )
 from gateway.call.incoming import IncomingCall
-from gateway.call.plan import Connect, HangUp, Reject, Say
+from gateway.call.plan import Announce, Connect, HangUp, Reject, Say
 from gateway.carriers.carrier import StreamStart
 from gateway.carriers.token import StreamTokens
 from gateway.config.directory import Directory
 from gateway.config.loader import load
 from gateway.errors import TokenError
 from gateway.exchange import Exchange
-from gateway.store.log import Closed, Entry, Header, LogWriter, read_log
+from gateway.store.log import Closed, Entry, Header, LogWriter, Note, read_log
+from gateway.store.recording.shelf import Recordings
 
 pytestmark = pytest.mark.anyio
 
@@ -94,6 +98,7 @@ class Node:
     agents: Agents
     folder: Path
     time: list[float]
+    recordings: Recordings
 
     def offer(self, sid="CA1", caller="+14155550123", **more):
         return self.exchange.offer(IncomingCall(sid, "AC1", caller, "+14155550100", **more))
@@ -118,6 +123,8 @@ async def node(tmp_path, *, max_calls=10, line=LINE, agents=None):
     logs.start()
     agents = agents or Agents()
     time = [1000.0]
+    recordings = Recordings(tmp_path / "recordings")
+    recordings.start()
     exchange = Exchange(
         directory=lambda: directory,
         tokens=StreamTokens(b"0123456789abcdef"),
@@ -125,12 +132,13 @@ async def node(tmp_path, *, max_calls=10, line=LINE, agents=None):
         logs=logs,
         agents=agents,
         carrier=None,
+        recordings=recordings,
         clock=lambda: time[0],
         wall=lambda: 1_700_000_000 + time[0],
     )
     async with anyio.create_task_group() as tasks:
         await tasks.start(exchange.run)
-        yield Node(exchange, agents, tmp_path / "logs", time)
+        yield Node(exchange, agents, tmp_path / "logs", time, recordings)
         tasks.cancel_scope.cancel()
     logs.stop()
 
@@ -331,3 +339,59 @@ async def test_five_hundred_calls_leave_nothing_behind(tmp_path):
     assert len(logs) == 500
     assert all(isinstance(lines[-1], Closed) for lines in logs)
     assert all(isinstance(line, Entry) for line in logs[0][1:-1])
+
+
+RECORDED = LINE + "recording: {mode: dual, consent: This call may be recorded.}\n"
+
+
+async def test_a_recorded_call_begins_with_its_notice_and_leaves_a_file(tmp_path):
+    async with node(tmp_path, line=RECORDED) as here, anyio.create_task_group() as tasks:
+        plan = here.offer()
+        assert plan[0] == Say("This call may be recorded.", "en-US")
+        assert here.offer() == plan
+        stream = Stream()
+        tasks.start_soon(here.exchange.carry, here.start(plan[1:]), stream)
+        await anyio.wait_all_tasks_blocked()
+        [live] = here.exchange.calls
+        assert live.recorded
+        loud = b64encode(bytes([1]) * 160).decode()
+        for number in range(4):
+            if number == 2:
+                assert live.pause_recording("tester")
+            live.bridge.emit(CallerAudio(loud, 160, number * 20))
+            here.time[0] += 0.02
+        stream.end("stop")
+        await anyio.wait_all_tasks_blocked()
+        assert here.offer() != plan
+        assert isinstance(here.offer()[0], Connect)  # the notice was heard in this call
+        here.exchange.report("CA1", "completed")
+        await anyio.wait_all_tasks_blocked()
+        assert not live.resume_recording("tester")
+    kept = here.recordings.find(live.call_id)
+    assert kept is not None
+    caller, agent = read_channels(kept.read(0, kept.size))
+    assert caller == b"\1" * 320 + b"\xff" * 320
+    assert agent == b"\xff" * 640
+    notes = [line for line in here.log() if isinstance(line, Note)]
+    assert [note.what for note in notes] == ["recorded", "recording-paused"]
+    assert notes[0].details["sha256"] == sha256(b"This call may be recorded.").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("keys", "first"),
+    [
+        ("consent: not-needed, reason: our own test line", None),
+        ("consent: Hi, notice: 'https://x.example/hi.mp3'", Announce("https://x.example/hi.mp3", "Hi")),
+    ],
+)
+async def test_other_notices(tmp_path, keys, first):
+    async with node(tmp_path, line=LINE + f"recording: {{mode: dual, {keys}}}\n") as here:
+        plan = here.offer()
+        assert plan[0] == first or (first is None and len(plan) == 1)
+
+
+async def test_a_line_that_says_nothing_of_recording_records_nothing(tmp_path):
+    async with node(tmp_path) as here:
+        here.offer()
+        assert not here.exchange.calls[0].recorded
+        assert not here.exchange.calls[0].mask_recording(3, "tester")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from inline_snapshot import snapshot
 from twilio.twiml.voice_response import VoiceResponse
 
-from gateway.call.plan import Connect, Dial, HangUp, Reject, Say, Verb
+from gateway.call.plan import Announce, Connect, Dial, HangUp, Reject, Say, Verb
 from gateway.carriers.twilio.twiml import LAST_RESORT, Links, clean, render
 
 LINKS = Links("https://gw.example", "https://media.example")
@@ -43,6 +43,9 @@ def test_dial_a_number_an_address_and_a_client():
 def test_say_hang_up_reject_and_nothing():
     assert body(Say("Grüezi & <adieu>", "de-CH"), HangUp()) == snapshot(
         '<Response><Say language="de-CH">Grüezi &amp; &lt;adieu&gt;</Say><Hangup/></Response>'
+    )
+    assert body(Announce("https://x.example/a.mp3?b&c")) == (
+        "<Response><Play>https://x.example/a.mp3?b&amp;c</Play></Response>"
     )
     assert body(Say("\x00 \n"), HangUp()) == "<Response><Hangup/></Response>"
     assert body(Reject("busy")) == '<Response><Reject reason="busy"/></Response>'

@@ -1,6 +1,8 @@
 """The recording against the truth: the carrier of the ledger's own test, which plays by a clock that nobody is told."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from gateway.audio.wav import read_channels
 from gateway.call.events import CallerAudio, StreamStarted
@@ -17,14 +19,14 @@ class Recorded(World):
     """A call of that world, recorded as the gateway would: lines of the log, taken four times a second."""
 
     def __init__(self, seed: int, path: Path) -> None:
-        self.lines: list = []
+        self.lines: list[tuple[Any, ...]] = []
         self.segments: list[list[float]] = []
         self.recorder = Recorder(path, lambda: None)
         super().__init__(seed)
         self._line(StreamStarted("MZ1", 1))
         self._flush()
 
-    def _line(self, event: object = None, commands: object = ()) -> None:
+    def _line(self, event: object = None, commands: Iterable[object] = ()) -> None:
         placed = tuple(self.ledger.placed)
         self.ledger.placed.clear()
         self.lines.append(("event", 0, self.now, event, list(commands), placed))
