@@ -59,13 +59,14 @@ class Gateway:
         self.http = httpx2.AsyncClient()
         self.logs = LogWriter(settings.data_dir / "calls")
         self.recordings = Recordings(settings.data_dir / "recordings", settings.recordings_url)
+        twilio = self._carrier()
         self.exchange = Exchange(
             directory=lambda: self.watcher.current,
             tokens=StreamTokens(settings.secret_key),
             admission=Admission(settings.max_calls),
             logs=self.logs,
             agents=self.agents,
-            carrier=self._carrier(),
+            carrier=lambda _account_sid: twilio,
             recordings=self.recordings,
             clock=time.monotonic,
             wall=time.time,

@@ -107,7 +107,7 @@ class Exchange:
         admission: decides whether a call may begin.
         logs: writes the calls' logs.
         agents: opens model sessions.
-        carrier: the carrier's API; None where there is no account.
+        carrier: returns the API of the carrier that an account belongs to; None where there is none to be had.
         recordings: records the calls of lines that want it; None records none.
         clock: monotonic seconds.
         wall: Unix seconds; for expiry and display only.
@@ -121,7 +121,7 @@ class Exchange:
         admission: Admission,
         logs: LogWriter,
         agents: Agents,
-        carrier: CarrierApi | None,
+        carrier: Callable[[str], CarrierApi | None],
         recordings: Recordings | None = None,
         clock: Callable[[], float],
         wall: Callable[[], float],
@@ -146,6 +146,11 @@ class Exchange:
     def calls(self) -> Sequence[LiveCall]:
         """The calls that are not over."""
         return tuple(self._calls.values())
+
+    def find(self, call_id: str) -> LiveCall | None:
+        """Return a call of this node by our own id, one that is over too as long as it is remembered."""
+        known = (*self._calls.values(), *reversed(self._past.values()))
+        return next((live for live in known if live.call_id == call_id), None)
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Own the tasks of all calls until cancelled."""
@@ -295,7 +300,7 @@ class Exchange:
             # Whole microseconds since the call began: what the log holds is exactly what the call was told.
             clock=lambda: round(self._clock() - zero, 6),
             open_side=open_side,
-            carrier=self._carrier,
+            carrier=self._carrier(incoming.account_sid),
             on_finish=partial(self._finished, incoming.call_sid),
         )
         live = LiveCall(call_id, incoming, line, directory, bridge)

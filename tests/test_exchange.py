@@ -131,7 +131,7 @@ async def node(tmp_path, *, max_calls=10, line=LINE, agents=None):
         admission=Admission(max_calls),
         logs=logs,
         agents=agents,
-        carrier=None,
+        carrier=lambda _account_sid: None,
         recordings=recordings,
         clock=lambda: time[0],
         wall=lambda: 1_700_000_000 + time[0],

@@ -28,6 +28,7 @@ from gateway.call.playout import Placed, PlaybackState
 from gateway.call.policy import Policy
 from gateway.call.reason import EndReason
 from gateway.errors import LogError
+from gateway.store.feed import AUDIO, Feed
 
 SCHEMA = 1
 FLUSH_EVERY = 0.25
@@ -113,11 +114,12 @@ class Tap(Protocol):
 class CallLog:
     """One call's log, as the call appends to it. Moments are seconds since the header's zero."""
 
-    __slots__ = ("_count", "_lines", "_writer", "path", "tap")
+    __slots__ = ("_count", "_lines", "_writer", "feed", "path", "tap")
 
     def __init__(self, path: Path, header: Header, writer: LogWriter, tap: Tap | None = None) -> None:
         self.path = path
         self.tap = tap
+        self.feed = Feed()
         self._count = 0
         self._lines: list[tuple[Any, ...]] = [("header", header)]
         self._writer = writer
@@ -126,6 +128,8 @@ class CallLog:
     def append(self, now: float, event: Event, commands: list[Command], placed: tuple[Placed, ...] = ()) -> None:
         self._count += 1
         self._lines.append(("event", self._count, now, event, commands, placed))
+        if type(event) not in AUDIO:
+            self.feed.take(self._count, now, event, commands)
 
     def tracker_read(self, now: float, state: PlaybackState) -> None:
         self._count += 1
@@ -138,6 +142,7 @@ class CallLog:
         """Close the record; nothing is appended after it."""
         self._lines.append(("closed", now, reason, summary))
         self._writer.remove(self)
+        self.feed.close(reason)
 
     def take(self) -> list[tuple[Any, ...]]:
         """Hand over what is not yet written (the writer's side)."""
