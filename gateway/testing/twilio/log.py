@@ -105,12 +105,13 @@ class Requested:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A TwiML verb was begun."""
+    """A TwiML verb was begun; ``nouns`` are the elements within it: name, attributes, text."""
 
     verb: str
     attributes: dict[str, str]
     text: str
     at_ms: float
+    nouns: tuple[tuple[str, dict[str, str], str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -126,6 +127,8 @@ class CallLog:
     digits: list[tuple[str, float]] = field(default_factory=list)
     refused: list[tuple[Any, int, str]] = field(default_factory=list)
     """Messages of the gateway that were refused: the message, the code, why. Unlike warnings, every one is here."""
+    warnings: list[Warned] = field(default_factory=list)
+    errors: list[Warned] = field(default_factory=list)
     requests: list[Requested] = field(default_factory=list)
     verbs: list[Followed] = field(default_factory=list)
 
@@ -152,6 +155,14 @@ class CallLog:
             if piece.stream == stream and piece.first <= byte < piece.end:
                 return piece.from_ms + (byte - piece.first) / 8
         return None
+
+    def requested(self, kind: str) -> list[Requested]:
+        """The requests to webhooks of one kind: voice, fallback, action, redirect, status, stream-status."""
+        return [request for request in self.requests if request.kind == kind]
+
+    def codes(self) -> list[int]:
+        """The carrier's codes of all warnings and errors, sorted."""
+        return sorted(entry.code for entry in (*self.warnings, *self.errors))
 
     def verb_names(self) -> list[str]:
         """The verbs that were followed, in order."""

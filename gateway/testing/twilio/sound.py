@@ -33,7 +33,11 @@ def load(sound: Sound) -> bytes:
 
 def read_wav(path: Path) -> bytes:
     """Read an 8 kHz WAV file (format 1 with 16 bits, or format 7) as mu-law."""
-    data = path.read_bytes()
+    return decode_wav(path.read_bytes(), str(path))
+
+
+def decode_wav(data: bytes, path: str) -> bytes:
+    """Read the content of a WAV file as mu-law; a ValueError names ``path`` and what is wrong with it."""
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise ValueError(f"{path}: not a WAV file")
     form = channels = rate = bits = 0
