@@ -1,0 +1,145 @@
+"""Where recordings are kept: a folder, and an object store over its real protocol (moto's server speaks S3)."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from gateway.call.events import CallerAudio, StreamStarted
+from gateway.call.reason import EndReason
+from gateway.errors import SettingsError
+from gateway.store.recording.shelf import Recordings
+
+SOUND = "/wEC" * 53 + "/w=="
+
+
+def record(recordings: Recordings, call_id: str, frames: int = 100) -> None:
+    lines: list[tuple[Any, ...]] = [("event", 1, 0.0, StreamStarted("MZ", 1), [], ())]
+    lines += [("event", n, n / 50, CallerAudio(SOUND, 160, n * 20), [], ()) for n in range(frames)]
+    recorder = recordings.record(call_id)
+    recorder.take(lines)
+    recorder.take([("closed", 1.0, EndReason("success", "x"), {})])
+
+
+def eventually(what: object) -> None:
+    assert callable(what)
+    deadline = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an S3 server with a bucket called calls."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("moto") / "log"
+    with log.open("wb") as out:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=out, stderr=out
+        )
+    address = f"http://127.0.0.1:{port}"
+
+    def created() -> bool:
+        try:
+            return httpx2.put(f"{address}/calls").is_success
+        except httpx2.TransportError:
+            assert server.poll() is None, log.read_text()
+            return False
+
+    try:
+        eventually(created)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def bucket(address: str) -> str:
+    return f"s3://calls/node1?endpoint={address}&region=us-east-1&access_key_id=k&secret_access_key=s"
+
+
+def test_a_folder_of_its_own(tmp_path: Path) -> None:
+    recordings = Recordings(tmp_path / "unused", (tmp_path / "calls of today").as_uri())
+    recordings.start()
+    record(recordings, "call-1")
+    assert recordings.find("call-2") is None
+    kept = recordings.find("call-1")
+    assert kept is not None
+    assert kept.size == 58 + 100 * 320
+    assert kept.read(0, 4) == b"RIFF"
+    assert (tmp_path / "calls of today" / "call-1.wav").stat().st_size == kept.size
+    kept.delete()
+    assert recordings.find("call-1") is None
+    recordings.stop()
+
+
+@pytest.mark.slow
+def test_recordings_of_calls_that_are_over_move_to_the_store(tmp_path: Path, s3: str) -> None:
+    before = Recordings(tmp_path)
+    before.start()
+    record(before, "left-by-a-crash")
+    recordings = Recordings(tmp_path, bucket(s3))
+    recordings.start()
+    live = recordings.record("live")
+    live.take(
+        [("event", 1, 0.0, StreamStarted("MZ", 1), [], ()), ("event", 2, 0.1, CallerAudio(SOUND, 160, 0), [], ())]
+    )
+    record(recordings, "over", frames=5000)
+    eventually(lambda: [path.stem for path in tmp_path.glob("*.wav")] == ["live"])
+    for name, size in (("over", 58 + 5000 * 320), ("left-by-a-crash", 58 + 100 * 320), ("live", 58 + 320)):
+        kept = recordings.find(name)
+        assert kept is not None
+        assert kept.size == size
+        assert kept.read(8, 16) == b"WAVEfmt "
+        assert len(kept.read(size - 10, size + 10)) == 10
+    assert recordings.find("never") is None
+    over = recordings.find("over")
+    assert over is not None
+    over.delete()
+    assert recordings.find("over") is None
+    live.take([("closed", 1.0, EndReason("success", "x"), {})])
+    recordings.stop()
+    assert not list(tmp_path.glob("*.wav"))
+
+
+@pytest.mark.slow
+def test_what_cannot_be_uploaded_stays_and_is_tried_again(tmp_path: Path, s3: str) -> None:
+    recordings = Recordings(tmp_path, bucket(s3).replace("s3://calls", "s3://not-there-yet"))
+    recordings.start()
+    record(recordings, "call-1")
+    eventually(lambda: recordings.failures >= 1)
+    assert recordings.find("call-1") is not None
+    httpx2.put(f"{s3}/not-there-yet")
+    eventually(lambda: not list(tmp_path.glob("*.wav")))
+    assert recordings.find("call-1") is not None
+    recordings.stop()
+
+
+def test_ids_are_no_paths(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no call's id"):
+        Recordings(tmp_path).find("../secret")
+
+
+def test_an_address_that_makes_no_sense_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="GATEWAY_RECORDINGS_URL: "):
+        Recordings(tmp_path, "ftp://somewhere/else")
+
+
+def test_a_full_disk_ends_the_recording_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    recordings = Recordings(tmp_path / "file")
+    recorder = recordings.record("call-1")
+    recorder.take(
+        [("event", 1, 0.0, StreamStarted("MZ", 1), [], ()), ("event", 2, 0.1, CallerAudio(SOUND, 160, 0), [], ())]
+    )
+    assert recorder.failed
+    recorder.take([("closed", 1.0, EndReason("success", "x"), {})])
