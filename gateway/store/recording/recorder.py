@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import structlog
 
-from gateway.audio.frames import SILENCE_BYTE
+from gateway.audio.frames import SAMPLE_RATE, SILENCE_BYTE
 from gateway.audio.wav import WavWriter
 from gateway.call.commands import Command, Play
 from gateway.call.events import CallerAudio, Event, StreamStarted, StreamStopped
@@ -17,6 +17,8 @@ from gateway.store.recording.tape import Tape
 
 log = structlog.get_logger()
 
+STEP = SAMPLE_RATE * 2 // 5
+"""Samples after which the tape is written down again: 0.4 s, so that a crash loses about half a second at most."""
 PAUSED, RESUMED, MASKED = "recording-paused", "recording-resumed", "recording-masked"
 """What notes in a log mean to its recording."""
 
@@ -36,6 +38,7 @@ class Recorder:
         self.failed = False
         self._done = done
         self._tape = Tape()
+        self._written = -STEP
         self._file: BinaryIO | None = None
         self._writer: WavWriter | None = None
 
@@ -46,14 +49,18 @@ class Recorder:
         over = False
         try:
             for line in lines:
-                match line:
-                    case ("event", _, now, event, commands, placed):
+                if line[0] == "event":
+                    _, _, now, event, commands, placed = line
+                    if type(event) is CallerAudio and not placed:
+                        self._tape.caller(event.timestamp_ms, event.payload, event.size, now)
+                    else:
                         self._event(now, event, commands, placed)
-                    case ("note", _, what, details):
-                        self._note(what, details)
-                    case ("closed", *_):
-                        over = True
-            self._write()
+                elif line[0] == "note":
+                    self._note(line[2], line[3])
+                elif line[0] == "closed":
+                    over = True
+            if over or self._tape.end - self._written >= STEP:
+                self._write()
             if over:
                 self._close()
         except (OSError, ValueError) as error:
@@ -100,6 +107,7 @@ class Recorder:
         silence(self._writer, self._writer.samples, self._tape.start)
         self._writer.put(self._tape.start, *self._tape.window())
         self._tape.settle()
+        self._written = self._tape.end
 
     def _close(self) -> None:
         if self._file is not None:

@@ -12,11 +12,11 @@ window each time and lays it over what he wrote before; :meth:`Tape.settle` then
 from __future__ import annotations
 
 import math
+from binascii import a2b_base64
 from collections import deque
 from dataclasses import dataclass, field
 
 from gateway.audio.frames import BYTES_PER_MS, SAMPLE_RATE, SILENCE_BYTE
-from gateway.audio.payload import decode
 from gateway.call.playout import Placed
 
 LAG = 600 * BYTES_PER_MS
@@ -68,7 +68,7 @@ class Tape:
     _runs: list[_Run] = field(default_factory=list)
     _muted: list[tuple[int, float]] = field(default_factory=list)
     _bases: dict[int, int] = field(default_factory=dict)
-    _stream: int = 0
+    _base: int = 0
     _first: float = 0.0
     _began: float = 0.0
     _sent: int = 0
@@ -86,9 +86,10 @@ class Tape:
         """Begin another media stream, once the window was written: its time 0 is now."""
         if not self._bases:
             self._first = now
-        self._stream, self._began, self._live = stream, now, True
+        self._began, self._live = now, True
         # What was before is written down by now; the time between streams is silence that nobody has to hold.
         self.start = self.end = self._bases[stream] = max(self.end, round((now - self._first) * SAMPLE_RATE))
+        self._base = self.start
         self._caller.clear()
         self._pieces.clear()
 
@@ -101,18 +102,18 @@ class Tape:
         if self._live:
             self.end = max(self.end, self._base + round((now - self._began) * SAMPLE_RATE) - BEHIND)
 
-    @property
-    def _base(self) -> int:
-        return self._bases.get(self._stream, 0)
-
     # ---- Sound ------------------------------------------------------------------------------------------------------
 
     def caller(self, timestamp_ms: int, payload: str, size: int, now: float) -> None:
         """Put down a frame of the caller."""
         at = self._base + timestamp_ms * BYTES_PER_MS
+        place, audio = at - self.start, _decoded(payload, size)
+        if at == self.end and place == len(self._caller) and self._live:
+            self._caller += audio  # as nearly all do
+            self.end = at + size
+            return
         if not self._live or at < self.start or at > self._base + (now - self._began) * SAMPLE_RATE + AHEAD:
             return
-        place, audio = at - self.start, _decoded(payload, size)
         if place > len(self._caller):
             self._caller += _SILENCE * (place - len(self._caller))
         self._caller[place : place + len(audio)] = audio
@@ -223,6 +224,7 @@ def _moved(run: _Run, offset: int) -> bool:
 def _decoded(payload: str, size: int) -> bytes:
     """The audio of a payload; silence where it is not what it should be, as the ear had it."""
     try:
-        return decode(payload)[:size]
+        audio = a2b_base64(payload)
     except ValueError:
         return _SILENCE * size
+    return audio if len(audio) == size else audio[:size].ljust(size, _SILENCE)
