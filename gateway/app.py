@@ -30,8 +30,11 @@ from gateway.exchange import Exchange
 from gateway.realtime.agents import Agents
 from gateway.realtime.toolsloop import ToolsLoop
 from gateway.settings import Settings
+from gateway.store.database import Database, database_url
 from gateway.store.log import LogWriter
+from gateway.store.projector import Projector
 from gateway.store.recording.shelf import Recordings
+from gateway.store.schema import prepare
 from gateway.web.health import Health
 
 log = structlog.get_logger()
@@ -57,7 +60,10 @@ class Gateway:
         )
         self.links = Links(settings.public_url, settings.stream_url)
         self.http = httpx2.AsyncClient()
-        self.logs = LogWriter(settings.data_dir / "calls")
+        url = database_url(settings.database_url, settings.data_dir)
+        self.database = Database(url)
+        self.projector = Projector(url, settings.data_dir / "calls")
+        self.logs = LogWriter(settings.data_dir / "calls", told=self.projector.told)
         self.recordings = Recordings(settings.data_dir / "recordings", settings.recordings_url)
         twilio = self._carrier()
         self.exchange = Exchange(
@@ -84,6 +90,10 @@ class Gateway:
     async def running(self) -> AsyncIterator[None]:
         """Watch the lines, write the logs and own the calls, until left."""
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.database.close)
+            await prepare(self.database)
+            self.projector.start()
+            stack.callback(self.projector.stop)
             self.recordings.start()
             stack.callback(self.recordings.stop)
             self.logs.start()

@@ -185,6 +185,8 @@ class Bridge:
             placed = tuple(self._placed)
             self._placed.clear()
         self.log.append(now, event, commands, placed)
+        if self.call.turns.settled:
+            self.log.settled(now, self.call.turns.take_settled())
         for command in commands:
             self._perform(command, now)
         deadline = self.call.deadline

@@ -9,6 +9,7 @@ GatewayError
     ModelError           the realtime model could not be reached, or is not configured as asked
     ToolError            a tool failed in a way that the agent should be told of
     LogError             a call's log can't be read back
+    StoreError           the database can't be used, or is not of this version
 """
 
 from __future__ import annotations
@@ -80,3 +81,7 @@ class ToolError(GatewayError):
 
 class LogError(GatewayError):
     """A call's log can't be read."""
+
+
+class StoreError(GatewayError):
+    """The database can't be used as it is; the message says what to do."""

@@ -273,6 +273,10 @@ class Exchange:
             zero=zero,
             policy=policy,
             incoming=dict(incoming.parameters),
+            account_sid=incoming.account_sid,
+            caller=incoming.caller,
+            called=incoming.called,
+            direction=incoming.direction,
         )
         loop = asyncio.get_running_loop()
 

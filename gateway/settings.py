@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 EX_CONFIG = 78
 """The exit status of a program whose environment is wrong (sysexits.h)."""
 
+_DATABASES = ("sqlite:///", "postgresql://", "postgres://")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -49,6 +50,7 @@ class Settings(BaseSettings):
     config_dir: Path = Field(Path("agents_config"), validation_alias="GATEWAY_CONFIG_DIR")
     data_dir: Path = Field(Path("data"), validation_alias="GATEWAY_DATA_DIR")
     recordings_url: str = Field("", validation_alias="GATEWAY_RECORDINGS_URL", repr=False)
+    database_url: str = Field("", validation_alias="DATABASE_URL", repr=False)
     secret_key: bytes = Field(b"", validation_alias="GATEWAY_SECRET_KEY", repr=False)
     max_calls: int = Field(100, validation_alias="GATEWAY_MAX_CALLS", ge=0)
     drain_timeout: float = Field(3600.0, validation_alias="GATEWAY_DRAIN_TIMEOUT", ge=0)
@@ -165,6 +167,8 @@ def _faults(settings: Settings) -> list[str]:
     ):
         if url and (urlsplit(url).scheme not in schemes or not urlsplit(url).hostname):
             faults.append(f"{name}: {url!r} is not a URL that begins with {' or '.join(sorted(schemes))}://")
+    if settings.database_url and not settings.database_url.startswith(_DATABASES):
+        faults.append(f"DATABASE_URL: must begin with {', '.join(_DATABASES[:-1])} or {_DATABASES[-1]}")
     if settings.answers_twilio:
         if not settings.public_url:
             faults.append("GATEWAY_PUBLIC_URL: required with TWILIO_AUTH_TOKEN; the https URL that Twilio calls")

@@ -7,8 +7,10 @@ ledger. All times are seconds of the call's ``now``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+FRAME_MS = 20.0
 
 
 @dataclass(slots=True)
@@ -43,10 +45,12 @@ class Turn:
 class Turns:
     """The turns of a call, in the order in which they were begun."""
 
-    __slots__ = ("_answered", "_by_item", "_waiting_since", "turns")
+    __slots__ = ("_answered", "_by_item", "_waiting_since", "settled", "turns")
 
     def __init__(self) -> None:
         self.turns: list[Turn] = []
+        self.settled: dict[str, Turn] = {}
+        """By item: turns that ended, or were changed after their end, since :meth:`take_settled` was asked last."""
         self._by_item: dict[str, Turn] = {}
         self._waiting_since: float | None = None
         self._answered: dict[str, float] = {}
@@ -59,6 +63,7 @@ class Turns:
         """Close a caller's turn; the wait for an answer begins with the last sound."""
         turn = self._by_item.get(item_id) or self._open(Turn("caller", item_id, at))
         turn.ended = at
+        self.settled[item_id] = turn
         self._waiting_since = at
 
     def caller_said(self, item_id: str, text: str, at: float, *, final: bool = True, failed: bool = False) -> None:
@@ -68,10 +73,15 @@ class Turns:
         if not failed:
             turn.generated = text if final else turn.generated + text
             turn.heard = turn.generated
+        if final or failed:
+            self.settled[item_id] = turn
 
     def agent_said(self, item_id: str, text: str, at: float, agent: str, *, final: bool) -> None:
         turn = self._by_item.get(item_id) or self._open(Turn("agent", item_id, at, agent))
         turn.generated = text if final else turn.generated + text
+        if final and turn.ended is not None:
+            turn.heard = estimate_heard(turn.generated, turn.generated_ms, turn.heard_ms)
+            self.settled[item_id] = turn
 
     def agent_sent(self, item_id: str, at: float, agent: str) -> None:
         """Note audio of an item leaving for the carrier; the first of an answer ends the caller's wait."""
@@ -92,12 +102,19 @@ class Turns:
         turn.heard = estimate_heard(turn.generated, generated_ms, heard_ms)
         if ended is not None:
             turn.ended = ended
+            turn.cut = heard_ms < generated_ms - FRAME_MS
+            self.settled[item_id] = turn
         if began is not None and turn.waited_heard is None and item_id in self._answered:
             turn.waited_heard = began - self._answered.pop(item_id)
         return turn
 
     def of(self, item_id: str) -> Turn | None:
         return self._by_item.get(item_id)
+
+    def take_settled(self) -> list[Turn]:
+        """Return copies of the turns that are settled since this was asked last, for the record."""
+        settled, self.settled = self.settled, {}
+        return [replace(turn) for turn in settled.values()]
 
     def so_far(self) -> str:
         """Return the conversation as it was heard, for a model that has to be told of it."""

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway import __version__
-from gateway.errors import ConfigError, SettingsError
+from gateway.errors import ConfigError, SettingsError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-GROUPS = ("serve", "init", "check", "config", "local", "bench")
+GROUPS = ("serve", "init", "check", "config", "db", "local", "bench")
 """The files of this folder that add commands, in the order of ``gateway --help``."""
 
 OK, FAULTS, USAGE, SETTINGS = 0, 1, 2, 78
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and leave with its exit status; ``arguments`` are those of the command line unless given."""
     try:
         create_cli()(args=arguments, prog_name="gateway")
-    except SettingsError as error:
+    except (SettingsError, StoreError) as error:
         typer.echo(str(error), err=True)
         sys.exit(SETTINGS)
     except ConfigError as error:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from gateway.errors import SettingsError
-from gateway.settings import Settings
+from gateway.cli.records import read_loosely
 
 
 def config_folder(given: Path | None) -> Path:
@@ -16,10 +13,4 @@ def config_folder(given: Path | None) -> Path:
     Raises:
         SettingsError: a setting can't be read at all.
     """
-    if given is not None:
-        return given
-    try:
-        return Settings().config_dir  # type: ignore[call-arg]  # every field has a default
-    except ValidationError as error:
-        faults = [f"{fault['loc'][0] if fault['loc'] else 'environment'}: {fault['msg']}" for fault in error.errors()]
-        raise SettingsError("\n".join(faults)) from None
+    return given if given is not None else read_loosely().config_dir

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from gateway.cli.records import Records, with_records
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
@@ -17,8 +19,13 @@ def serve() -> None:
 
     settings = read_settings()
     logs.configure(settings.log_level, settings.log_format)
+    with_records(_nothing)
     from gateway.app import Gateway, create_app  # noqa: PLC0415 (the Agents SDK takes seconds to import)
     from gateway.server import GatewayServer  # noqa: PLC0415
 
     gateway = Gateway(settings, environment())
     GatewayServer(create_app(gateway), gateway.exchange, settings).run()
+
+
+async def _nothing(_records: Records) -> None:
+    """Have the database opened and brought up to this version, so that a fault of it is one clear line."""

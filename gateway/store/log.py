@@ -4,7 +4,8 @@ One file of JSON lines per call. The first line is the header: schema, call, has
 package version, both clocks at zero, the policy. Then one line for each event in the order in which the call took it,
 with its number, its moment (seconds since zero) and the commands that it led to, so that a replay can reproduce them.
 Audio stands as its size, with what the ledger learned of where it was heard, which places it in the recording (see
-:mod:`gateway.store.recording.tape`); secrets are masked. The last line closes the record.
+:mod:`gateway.store.recording.tape`); secrets are masked. Between them stand the turns as they settle and notes of what
+other parts know of the call. A line closes the record; only notes come after it.
 
 Appending costs the call a tuple in a list. Encoding and writing happen on the writer's own thread, a few times a
 second; a crash of the process loses at most that much, and never half a line that a reader would trust.
@@ -13,8 +14,8 @@ second; a crash of the process loses at most that much, and never half a line th
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -23,12 +24,23 @@ import structlog
 
 from gateway.call import events as events_module
 from gateway.call.commands import Command
-from gateway.call.events import CallerAudio, Event
+from gateway.call.events import (
+    AgentAudio,
+    AgentAudioDone,
+    AgentTranscribed,
+    CallerAudio,
+    CallerTranscribed,
+    Event,
+    MarkReached,
+    ResponseStarted,
+)
 from gateway.call.playout import Placed, PlaybackState
 from gateway.call.policy import Policy
 from gateway.call.reason import EndReason
+from gateway.call.turns import Turn
 from gateway.errors import LogError
 from gateway.store.feed import AUDIO, Feed
+from gateway.store.node import NodeLock
 
 SCHEMA = 1
 FLUSH_EVERY = 0.25
@@ -60,6 +72,15 @@ class Header:
     zero: float
     policy: Policy
     incoming: dict[str, str]
+    account_sid: str = ""
+    caller: str = ""
+    called: str = ""
+    direction: str = "inbound"
+    node: str = ""
+    """The process that writes the log: see :mod:`gateway.store.node`."""
+    keep_transcript: float | None = None
+    """Seconds after the end of the call for which the line keeps what was said; None keeps it."""
+    keep_recording: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +104,19 @@ class TrackerRead:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """A turn as it stands now: it has ended, or was changed after its end."""
+
+    at: float
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
-    """Something that befell the call's record, not the call: ``recording-paused`` and the like, with its details."""
+    """Something that befell the call's record, not the call: ``recording-paused``, ``outcome`` and the like.
+
+    Notes may follow the end.
+    """
 
     at: float
     what: str
@@ -93,14 +125,18 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The end of the record."""
+    """The end of the record, with what the call came to."""
 
     at: float
     reason: EndReason
+    usage: dict[str, int] = field(default_factory=dict)
+    turns: tuple[Turn, ...] = ()
 
 
-Line: TypeAlias = Header | Entry | TrackerRead | Note | Closed
+Line: TypeAlias = Header | Entry | TrackerRead | Settled | Note | Closed
 """What a log holds."""
+Told: TypeAlias = Callable[[str, bytes], None]
+"""Gets a call's id and whole lines of its log as they are written, but for audio; called on the writer's thread."""
 
 
 class Tap(Protocol):
@@ -135,6 +171,10 @@ class CallLog:
         self._count += 1
         self._lines.append(("tracker", self._count, now, state))
 
+    def settled(self, now: float, turns: Iterable[Turn]) -> None:
+        """Note turns that will hardly change any more; they must not be changed by anybody else."""
+        self._lines += [("settled", now, turn) for turn in turns]
+
     def note(self, now: float, what: str, details: Mapping[str, Any]) -> None:
         self._lines.append(("note", now, what, details))
 
@@ -151,10 +191,17 @@ class CallLog:
 
 
 class LogWriter:
-    """Writes the logs of all calls of this process, on a thread of its own."""
+    """Writes the logs of all calls of this process, on a thread of its own.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where; one file for each call.
+        told: gets what was written, but for audio and marks.
+    """
+
+    def __init__(self, folder: Path, told: Told | None = None) -> None:
         self.folder = folder
+        self._told = told
+        self._node = NodeLock(folder)
         self._logs: set[CallLog] = set()
         self._closing: list[CallLog] = []
         self._lock = threading.Lock()
@@ -169,6 +216,7 @@ class LogWriter:
             OSError: the folder can't be made.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._node.take()
         self._thread.start()
 
     def stop(self) -> None:
@@ -176,9 +224,11 @@ class LogWriter:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+        self._node.release()
 
     def open(self, header: Header, tap: Tap | None = None) -> CallLog:
-        return CallLog(self.folder / f"{header.call_id}.jsonl", header, self, tap)
+        path = path_of(self.folder, header.call_id)
+        return CallLog(path, replace(header, node=self._node.node), self, tap)
 
     def add(self, call_log: CallLog) -> None:
         with self._lock:
@@ -206,7 +256,8 @@ class LogWriter:
                     call_log.tap.take(lines)
 
     def _write(self, path: Path, lines: list[tuple[Any, ...]]) -> None:
-        text = b"".join(_encode(line) + b"\n" for line in lines)
+        encoded = [encode(line) + b"\n" for line in lines]
+        text = b"".join(encoded)
         try:
             with path.open("ab") as file:
                 file.write(text)
@@ -214,31 +265,75 @@ class LogWriter:
             # The call goes on without its record: a full disk must not end it (reliability N14).
             self.failures += 1
             log.error("call-log-not-written", path=str(path), error=str(error), lines=len(lines))  # noqa: TRY400
+        if self._told is not None:
+            projected = b"".join(
+                text
+                for text, line in zip(encoded, lines, strict=True)
+                if line[0] != "tracker" and (line[0] != "event" or is_projected(line[3]))
+            )
+            if projected:
+                self._told(path.stem, projected)
 
 
-def read_log(path: Path) -> Iterator[Line]:
-    """Read a call's log back; a torn last line (a crash) is left out.
+def path_of(folder: Path, call_id: str) -> Path:
+    """Return where the log of a call is, or would be."""
+    return folder / f"{call_id}.jsonl"
+
+
+def read_log(path: Path, *, audio: bool = True) -> Iterator[Line]:
+    """Read a call's log back; what a crash tore is left out.
+
+    Args:
+        path: the log.
+        audio: whether the caller's frames and the tracker's reads, which are most of it, are wanted.
 
     Raises:
         LogError: the file can't be read, is of another schema, or a line inside it is damaged.
     """
     try:
-        lines = path.read_bytes().split(b"\n")
+        text = path.read_bytes()
     except OSError as error:
         raise LogError(f"{path}: {error.strerror}") from error
+    yield from read_lines(text, str(path), audio=audio)
+
+
+def read_lines(text: bytes, source: str, *, audio: bool = True) -> Iterator[Line]:
+    """Read lines of a log; ``source`` names them in errors.
+
+    Raises:
+        LogError: a line is of another schema, or damaged.
+    """
+    lines = text.split(b"\n")
     torn = len(lines) - 1 if lines[-1] else None
     for index, line in enumerate(lines):
-        if not line:
+        if not line or (not audio and line.startswith(_AUDIO_LINES)):
             continue
         try:
             yield _decode(msgspec.json.decode(line))
         except (msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
             if index == torn:
                 return
-            raise LogError(f"{path}:{index + 1}: {error}") from error
+            if isinstance(error, msgspec.DecodeError) and lines[index + 1].startswith(b'["z"'):
+                continue  # torn by a crash, and closed by those who came after
+            raise LogError(f"{source}:{index + 1}: {error}") from error
 
 
-def _encode(line: tuple[Any, ...]) -> bytes:
+_AUDIO_LINES = (b'["a"', b'["t"')
+_NOT_PROJECTED = (CallerAudio, AgentAudio, AgentAudioDone, MarkReached, ResponseStarted)
+
+
+def is_projected(event: Event) -> bool:
+    """Say whether records are made of an event: audio and its marks come fifty times a second and are not."""
+    match event:
+        case AgentTranscribed(final=final):
+            return final
+        case CallerTranscribed(final=final, failed=failed):
+            return final or failed
+    return not isinstance(event, _NOT_PROJECTED)
+
+
+def encode(line: tuple[Any, ...]) -> bytes:
+    """Return a line as a log holds it, without its end."""
     match line:
         case ("event", number, at, CallerAudio(_, size, timestamp_ms), commands, _) if len(commands) <= 1:
             return _encoder.encode(("a", number, at, timestamp_ms, size, len(commands)))
@@ -249,6 +344,8 @@ def _encode(line: tuple[Any, ...]) -> bytes:
             return _encoder.encode(("n", at, what, details))
         case ("tracker", number, at, state):
             return _encoder.encode(("t", number, at, state))
+        case ("settled", at, turn):
+            return _encoder.encode(("u", at, turn))
         case ("closed", at, reason, summary):
             return _encoder.encode(("z", at, reason, summary))
         case ("header", header):
@@ -294,8 +391,11 @@ def _decode(line: list[Any]) -> Line:
             return Note(at, what, details)
         case ["t", number, at, state]:
             return TrackerRead(number, at, msgspec.convert(state, PlaybackState))
-        case ["z", at, reason, _]:
-            return Closed(at, msgspec.convert(reason, EndReason))
+        case ["u", at, turn]:
+            return Settled(at, msgspec.convert(turn, Turn))
+        case ["z", at, reason, summary]:
+            turns = msgspec.convert(summary["turns"], tuple[Turn, ...])
+            return Closed(at, msgspec.convert(reason, EndReason), summary["usage"], turns)
     raise ValueError("a line of no known kind")
 
 

@@ -1,0 +1,81 @@
+"""Where the records of a command are: the database and the folder of the data."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gateway.errors import SettingsError
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
+    from gateway.store.database import Database
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The opened database, and the settings that say where everything else is."""
+
+    database: Database
+    settings: Settings
+
+    @property
+    def logs(self) -> Path:
+        return self.settings.data_dir / "calls"
+
+
+def with_records(work: Callable[[Records], Coroutine[Any, Any, Result]], *, prepared: bool = True) -> Result:
+    """Run something with the database open.
+
+    Args:
+        work: gets the records.
+        prepared: whether the database must be of this version; SQLite is upgraded on the way.
+
+    Raises:
+        SettingsError: the settings can't be read.
+        StoreError: the database can't be used.
+    """
+    import anyio  # noqa: PLC0415 - only commands that open the database pay for it
+
+    async def run() -> Result:
+        async with _opened(prepared=prepared) as records:
+            return await work(records)
+
+    return anyio.run(run)
+
+
+@asynccontextmanager
+async def _opened(*, prepared: bool) -> AsyncIterator[Records]:
+    from gateway.store.database import Database, database_url  # noqa: PLC0415 - heavy
+    from gateway.store.schema import prepare  # noqa: PLC0415 - heavy
+
+    settings = read_loosely()
+    database = Database(database_url(settings.database_url, settings.data_dir))
+    try:
+        if prepared:
+            await prepare(database)
+        yield Records(database, settings)
+    finally:
+        await database.close()
+
+
+def read_loosely() -> Settings:
+    """Return the settings for a command that takes no calls: what only calls need may be missing.
+
+    Raises:
+        SettingsError: a setting can't be read at all.
+    """
+    from pydantic import ValidationError  # noqa: PLC0415 - heavy
+
+    from gateway.settings import Settings  # noqa: PLC0415 - heavy
+
+    try:
+        return Settings()  # type: ignore[call-arg]  # every field has a default
+    except ValidationError as error:
+        faults = [f"{fault['loc'][0] if fault['loc'] else 'environment'}: {fault['msg']}" for fault in error.errors()]
+        raise SettingsError("\n".join(faults)) from None

@@ -1,0 +1,51 @@
+"""What is added to a call's log after its own process is done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gateway.errors import LogError
+from gateway.store.log import Closed, encode, path_of
+
+
+def append_note(folder: Path, call_id: str, at: float, what: str, details: Mapping[str, Any]) -> bytes:
+    """Add a note to a log that is closed; return the line.
+
+    Args:
+        folder: that of the logs.
+        call_id: the call.
+        at: seconds since the call's zero.
+        what: what the note is about.
+        details: plain JSON.
+
+    Raises:
+        LogError: the log is gone or can't be written.
+    """
+    line = encode(("note", at, what, details)) + b"\n"
+    _append(path_of(folder, call_id), line)
+    return line
+
+
+def append_closed(path: Path, closed: Closed) -> None:
+    """Close a log whose process did not live to do so.
+
+    Raises:
+        LogError: the log is gone or can't be written.
+    """
+    summary = {"usage": closed.usage, "turns": closed.turns}
+    _append(path, encode(("closed", closed.at, closed.reason, summary)) + b"\n")
+
+
+def _append(path: Path, line: bytes) -> None:
+    try:
+        with path.open("r+b") as file:
+            whole = file.seek(0, 2)
+            if whole:
+                file.seek(whole - 1)
+                # What a crash tore is no line; its end would swallow this one's beginning.
+                line = line if file.read(1) == b"\n" else b"\n" + line
+            file.write(line)
+    except OSError as error:
+        raise LogError(f"{path}: {error.strerror}") from error

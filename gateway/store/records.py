@@ -1,0 +1,95 @@
+"""Writing the rows of calls, and removing them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Table, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.store import tables
+from gateway.store.projection import Row, Rows
+
+_AT_ONCE = 500
+"""Rows, or ids, of one statement."""
+_WORDS = (tables.turns, tables.events, tables.tool_calls, tables.guardrail_trips, tables.notes, tables.transcripts)
+"""Tables that hold what was said."""
+
+
+async def save(connection: AsyncConnection, rows: Rows) -> None:
+    """Insert rows, or put them in place of those with the same keys; an erased call gets none any more."""
+    ids = {row["id"] if table is tables.calls else row["call_id"] for table, some in rows.items() for row in some}
+    erased = await _erased(connection, [*ids])
+    for table in tables.PROJECTIONS:
+        key = "id" if table is tables.calls else "call_id"
+        if kept := [row for row in rows.get(table, ()) if row[key] not in erased]:
+            await _upsert(connection, table, kept)
+
+
+async def replace_call(connection: AsyncConnection, call_id: str, rows: Rows) -> None:
+    """Put these rows in place of everything that is known of a call."""
+    await remove_rows(connection, [call_id])
+    await save(connection, rows)
+
+
+async def remove_rows(connection: AsyncConnection, call_ids: Sequence[str]) -> None:
+    """Remove what was made from the logs of these calls."""
+    for some in _parts(call_ids):
+        for table in tables.PROJECTIONS:
+            key = table.c.id if table is tables.calls else table.c.call_id
+            await connection.execute(delete(table).where(key.in_(some)))
+
+
+async def remove_words(connection: AsyncConnection, call_ids: Sequence[str]) -> None:
+    """Remove what was said on these calls; that they took place, and how they ended, stays."""
+    for some in _parts(call_ids):
+        for table in _WORDS:
+            await connection.execute(delete(table).where(table.c.call_id.in_(some)))
+        await connection.execute(
+            update(tables.calls).where(tables.calls.c.id.in_(some)).values(outcome=None, keep_until=None)
+        )
+
+
+async def remove_deliveries(connection: AsyncConnection, call_ids: Sequence[str]) -> None:
+    """Remove what was, or was to be, told of these calls to others."""
+    for some in _parts(call_ids):
+        await connection.execute(delete(tables.hooks).where(tables.hooks.c.call_id.in_(some)))
+
+
+async def closed_calls(connection: AsyncConnection) -> frozenset[str]:
+    """Return the ids of all calls whose record is closed."""
+    found = await connection.execute(select(tables.calls.c.id).where(tables.calls.c.ended.is_not(None)))
+    return frozenset(found.scalars())
+
+
+async def is_closed(connection: AsyncConnection, call_id: str) -> bool:
+    found = await connection.execute(select(tables.calls.c.ended).where(tables.calls.c.id == call_id))
+    return found.scalar() is not None
+
+
+def merge(into: Rows, rows: Rows) -> None:
+    """Add rows to others; of two rows with the same key the later one counts."""
+    for table, more in rows.items():
+        into.setdefault(table, []).extend(more)
+
+
+async def _erased(connection: AsyncConnection, call_ids: Sequence[str]) -> frozenset[str]:
+    erased: set[str] = set()
+    for some in _parts(call_ids):
+        of = select(tables.tombstones.c.call_id).where(tables.tombstones.c.call_id.in_(some))
+        erased.update((await connection.execute(of)).scalars())
+    return frozenset(erased)
+
+
+async def _upsert(connection: AsyncConnection, table: Table, rows: Iterable[Row]) -> None:
+    keys = ["call_id"] if table is tables.transcripts else [column.name for column in table.primary_key]
+    newest = {tuple(row[key] for key in keys): row for row in rows}
+    made = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+    others = {column.name: made.excluded[column.name] for column in table.columns if column.name not in {*keys, "seq"}}
+    await connection.execute(made.on_conflict_do_update(index_elements=keys, set_=others), list(newest.values()))
+
+
+def _parts(call_ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    for start in range(0, len(call_ids), _AT_ONCE):
+        yield call_ids[start : start + _AT_ONCE]
