@@ -7,7 +7,7 @@ import os
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from typing import Protocol
@@ -22,7 +22,8 @@ from gateway.call.admission import Admission, Load
 from gateway.call.call import Call
 from gateway.call.events import ContinuationAsked, Event, HangUpAsked, StatusChanged
 from gateway.call.incoming import IncomingCall
-from gateway.call.plan import Announce, Connect, Dial, HangUp, Plan, Reject, Say
+from gateway.call.moving import to_target
+from gateway.call.plan import Announce, Connect, Dial, HangUp, Markup, Plan, Reject, Say
 from gateway.call.playout import PlaybackState
 from gateway.call.policy import OnFailure
 from gateway.call.reason import EndReason
@@ -30,6 +31,7 @@ from gateway.call.state import FINAL_STATUSES
 from gateway.carriers.carrier import StreamSide, StreamStart
 from gateway.carriers.token import Claims, StreamTokens
 from gateway.config.directory import Directory
+from gateway.config.returns import may_return
 from gateway.config.schema import NOT_NEEDED, LineConfig
 from gateway.errors import TokenError
 from gateway.store.log import CallLog, Header, LogWriter
@@ -162,13 +164,14 @@ class Exchange:
 
     def offer(self, incoming: IncomingCall) -> Plan:
         """Decide what happens to a call; a repeated delivery gets the same plan, a later visit a new stream."""
+        directory = self._directory()
         live = self._calls.get(incoming.call_sid)
-        if live is not None:
+        if live is not None and not self._is_another(live, incoming, directory):
             if live.started >= live.visit:
                 live.visit += 1
-                live.offered = self._connect(live)
+                live.incoming = incoming
+                live.offered = self._first(live)
             return live.offered
-        directory = self._directory()
         line = directory.find(incoming.called, incoming.line)
         if line is None:
             log.warning(
@@ -186,8 +189,41 @@ class Exchange:
             log.warning("call-refused", line=line.id, why=refusal)
             return (Reject("busy"),)
         live = self._begin(incoming, line, directory, call_id=new_call_id(self._wall()))
-        live.offered = (*notice(line), *self._connect(live))
+        live.offered = (*notice(line), *self._first(live))
         return live.offered
+
+    @staticmethod
+    def _let_go(live: LiveCall) -> None:
+        """Close the record of a call that was given back to its sender: a node that goes does not wait for it."""
+        if live.bridge.call.given_back:
+            live.bridge.emit(HangUpAsked("gateway", "drained"))
+
+    def _is_another(self, live: LiveCall, incoming: IncomingCall, directory: Directory) -> bool:
+        """Whether a call that was given back to its sender comes to another line, or with another way back.
+
+        What the call was to this line is then over; nothing of it is known to the next.
+        """
+        if not live.bridge.call.given_back:
+            return False
+        line = directory.find(incoming.called, incoming.line)
+        if (
+            line is not None
+            and line.id == live.line.id
+            and self._way_back(incoming, line) == live.bridge.call.policy.return_to
+        ):
+            return False
+        live.bridge.emit(HangUpAsked("gateway", "another-line"))
+        return True
+
+    @staticmethod
+    def _way_back(incoming: IncomingCall, line: LineConfig) -> str:
+        """Return where a call goes in place of its end; an address that nobody allowed counts for nothing."""
+        if not incoming.return_to:
+            return line.return_to
+        if may_return(incoming.return_to, line.return_hosts):
+            return incoming.return_to
+        log.warning("return-refused", line=line.id, pii_url=incoming.return_to, remedy="add its host to return_hosts")
+        return line.return_to
 
     def continuation(self, incoming: IncomingCall, asked: ContinuationAsked) -> Plan:
         """Say what is next after a ``Connect`` or a ``Dial``."""
@@ -195,10 +231,12 @@ class Exchange:
         if live is None:
             return self._epilogue(incoming, asked)
         plan = live.bridge.ask(asked)
+        if self.draining:
+            self._let_go(live)
         if any(isinstance(verb, Connect) for verb in plan):
             live.visit = max(live.visit, live.started) + 1
             live.offered = self._connect(live)
-            return tuple(live.offered[0] if isinstance(verb, Connect) else verb for verb in plan)
+            return tuple(live.offered[-1] if isinstance(verb, Connect) else verb for verb in plan)
         return plan
 
     def report(self, call_sid: str, status: str) -> None:
@@ -241,6 +279,8 @@ class Exchange:
         """Take no new calls, and wait until the live ones are over; after ``timeout`` seconds they are ended."""
         self.draining = True
         log.info("draining", calls=len(self._calls), timeout=timeout)
+        for live in tuple(self._calls.values()):
+            self._let_go(live)
         with anyio.move_on_after(timeout):
             await self._wait_until_empty()
         if self._calls:
@@ -262,7 +302,11 @@ class Exchange:
 
     def _begin(self, incoming: IncomingCall, line: LineConfig, directory: Directory, *, call_id: str) -> LiveCall:
         zero = self._clock()
-        policy = line.policy()
+        policy = replace(line.policy(line.variables(incoming.vars)), return_to=self._way_back(incoming, line))
+        if not incoming.over_sip:  # nobody else's telephone system can be asked to make the call
+            policy = replace(
+                policy, transfers={name: replace(to, refer=False) for name, to in policy.transfers.items()}
+            )
         header = Header(
             call_id=call_id,
             call_sid=incoming.call_sid,
@@ -288,12 +332,13 @@ class Exchange:
                 call_id=call_id,
                 line=line.id,
                 ask=ask,
-                caller=incoming.caller,
-                called=incoming.called,
+                caller=live.incoming.caller,
+                called=live.incoming.called,
                 language=line.language,
                 timezone=line.timezone,
                 targets=tuple(line.transfer),
-                vars=line.vars,
+                vars=line.variables(live.incoming.vars),
+                notes=tuple(line.notes),
             )
             return self._agents.open(directory, line, context, session=session, playback=bridge.playback)
 
@@ -342,6 +387,11 @@ class Exchange:
         if not self._calls:
             self._empty.set()
 
+    def _first(self, live: LiveCall) -> Plan:
+        """Return what a visit begins with: the operator's own TwiML, if the line has any, and our stream."""
+        markup = live.line.before_connect(live.line.variables(live.incoming.vars))
+        return (*((Markup(markup),) if markup else ()), *self._connect(live))
+
     def _connect(self, live: LiveCall) -> Plan:
         claims = Claims(
             call_id=live.call_id,
@@ -375,17 +425,21 @@ class Exchange:
             return (HangUp(),)
         if past is not None and past.reason != EndReason("gateway", "internal-error"):
             return (HangUp(),)
-        return self.apology(incoming, "call-unknown" if past is None else "internal-error")
+        sorry = self.apology(incoming, "call-unknown" if past is None else "internal-error")
+        # Whom the apology leads to was just tried: once more would go on for ever.
+        return (sorry[0], HangUp()) if asked.dial_status else sorry
 
 
 def _on_failure(line: LineConfig | None) -> Plan:
     if line is None:
         return (Say(OnFailure().say), HangUp())
-    say = Say(line.on_failure.say, line.language)
-    target = line.transfer.get(line.on_failure.then)
+    policy = line.policy()
+    say = Say(policy.on_failure.say, line.language)
+    target = policy.transfers.get(policy.on_failure.then)
     if target is None:
         return (say, HangUp())
-    return (say, Dial(target.to, target.timeout_s, target.caller_id, ask_after=False))
+    verb = to_target(replace(target, refer=False), {})
+    return (say, replace(verb, ask_after=False) if isinstance(verb, Dial) else verb)
 
 
 def notice(line: LineConfig) -> Plan:

@@ -33,9 +33,10 @@ from gateway.call.commands import (
 )
 from gateway.call.floor import Floor
 from gateway.call.keypad import Keypad
-from gateway.call.plan import Connect, Dial, HangUp, Plan, Say
+from gateway.call.moving import back_to, ring_time, to_target
+from gateway.call.plan import Connect, HangUp, Plan, Return, Say
 from gateway.call.playout import ItemKey, PlaybackState, Playout
-from gateway.call.policy import Policy, Target
+from gateway.call.policy import Policy
 from gateway.call.reason import EndReason
 from gateway.call.state import FINAL_STATUSES, TRANSITIONS, State
 from gateway.call.turns import Turns
@@ -53,6 +54,8 @@ AGENT_IDLE = 10.0
 """Seconds without a stream after which the model is closed (design rule 8)."""
 CARRIER_SLOW = 15.0
 """Seconds that the carrier gets to act on what it was told."""
+RETURNED = 600.0
+"""Seconds for which a call that was given back to its sender may come again; after that its record is closed."""
 RESUMPTIONS = 3
 """How often a lost stream is opened again before the call is given up."""
 KEYPAD_PAUSE = 2.0
@@ -94,6 +97,9 @@ class Call:
         self._greeted = False
         self._note = ""
         self._plan: Plan = ()
+        self._noted: dict[str, str] = {}
+        self.given_back = False
+        """Whether the carrier has the call from us again, for its sender's instructions."""
         self._departed = False
         self._follow_up_until = 0.0
         self._heard_offset: float | None = None
@@ -146,6 +152,8 @@ class Call:
                 self._hang_up_asked(by, reason, now)
             case e.TransferAsked(_, target):
                 self._transfer_asked(target, now)
+            case e.VariableSet(name, value):
+                self._noted[name] = value
             case e.ApprovalGiven(tool_call_id, approved, _):
                 self._decide(tool_call_id, now, approved=approved)
             case e.AudioDropped():
@@ -390,7 +398,13 @@ class Call:
         policy = self.policy.on_failure
         say = Say(policy.say, self.policy.language)
         target = self.policy.transfers.get(policy.then)
-        return (say, _dial(target)) if target is not None else (say, HangUp())
+        return (say, to_target(target, self._noted)) if target is not None else (say, *self._farewell())
+
+    def _farewell(self) -> Plan:
+        """Say how the call ends: for good, or by going back to whoever sent it here."""
+        if self.policy.return_to and self.reason is not None:
+            return (back_to(self.policy.return_to, self.reason, self._noted),)
+        return (HangUp(),)
 
     def _close_agent(self) -> None:
         if self._agent_state in {"connecting", "ready"}:
@@ -407,8 +421,11 @@ class Call:
         self.playout.stream_started(stream, now)
         self._heard_offset = None
         self._deadlines.clear(Deadline.NO_STREAM, Deadline.DETACHED, Deadline.AGENT_IDLE, Deadline.CARRIER)
-        if first:
+        if first or self.given_back:
             self._deadlines.set(Deadline.LONGEST, now + self.policy.max_duration)
+        if self.given_back:
+            self.given_back, self.reason, self._resumptions = False, None, 0
+            self._note = "The caller was with somebody else in between and is back. Go on from there."
         if self.state in {State.CLOSING, State.LEAVING, State.FAILING}:
             self._out.append(CloseStream())
             self._deadlines.set(Deadline.CARRIER, now + CARRIER_SLOW)
@@ -474,11 +491,13 @@ class Call:
     # ---- The end, and other people ----------------------------------------------------------------------------------
 
     def _hang_up_asked(self, by: e.Blame, reason: str, now: float) -> None:
+        if self.given_back and by == "gateway":
+            self._finish(self.reason or EndReason("success", "given-back"))  # its sender has it: only the record ends
+            return
         self.reason = EndReason("success" if by in {"agent", "caller", "operator"} else "gateway", reason)
         match self.state:
             case State.TALKING | State.LEAVING:
                 self.state = State.CLOSING
-                self._plan = (HangUp(),)
                 self._await_last_word(now)
             case State.RINGING | State.DETACHED | State.MOVED:
                 self._out.append(EndCall())
@@ -493,10 +512,10 @@ class Call:
             return
         if self.state is State.TALKING:
             self.state = State.LEAVING
-            self._plan = (_dial(target),)
+            self._plan = (to_target(target, self._noted),)
             self._await_last_word(now)
         elif self.state is State.DETACHED:
-            self._plan = (_dial(target),)
+            self._plan = (to_target(target, self._noted),)
             self._out.append(Redirect(self._plan))
             self._move(target.timeout_s, now)
 
@@ -526,19 +545,30 @@ class Call:
         self._deadlines.set(Deadline.CARRIER, now + CARRIER_SLOW)
         if self.policy.end_by == "stream" and self._stream_open:
             self._out.append(CloseStream())
-        elif self.state is State.CLOSING:
+        elif self.state is State.CLOSING and not self.policy.return_to:
             self._out.append(EndCall())
+        elif self.state is State.CLOSING:
+            self._plan = self._farewell()
+            self._out.append(Redirect(self._plan))
+            self._give_back(now)
         else:
             self._out.append(Redirect(self._plan))
             if self.state is State.LEAVING:
-                self._move(_ring_time(self._plan), now)
+                self._move(ring_time(self._plan), now)
 
-    def _move(self, ring_time: float, now: float) -> None:
+    def _give_back(self, now: float) -> None:
+        """The carrier asks the call's sender what is next; the call may come again."""
+        self._move(0, now)
+        self.given_back = True
+        self._close_agent()
+        self._deadlines.set(Deadline.DETACHED, now + RETURNED)
+
+    def _move(self, ring: float, now: float) -> None:
         """Somebody else is being rung; the agent stays for as long as they may not answer."""
         self.state = State.MOVED
         self._deadlines.clear(Deadline.CARRIER, Deadline.DETACHED, Deadline.LAST_WORD, Deadline.LAST_WORD_LIMIT)
         if self._agent_state in {"connecting", "ready"}:
-            self._deadlines.set(Deadline.AGENT_IDLE, now + ring_time + AGENT_IDLE)
+            self._deadlines.set(Deadline.AGENT_IDLE, now + ring + AGENT_IDLE)
 
     def _continue(self, asked: e.ContinuationAsked, now: float) -> None:
         """Tell the carrier what is next: the answer to its question, in every state."""
@@ -549,11 +579,10 @@ class Call:
                 self._answer((HangUp(),))
                 self._finish(self._carrier_reason(asked.status))
             case State.CLOSING:
-                self._answer((HangUp(),))
-                self._finish(self.reason or EndReason("success", "agent-hung-up"))
+                self._end_or_give_back(self.reason or EndReason("success", "agent-hung-up"), now)
             case State.LEAVING:
                 self._answer(self._plan)
-                self._move(_ring_time(self._plan), now)
+                self._move(ring_time(self._plan), now)
             case State.FAILING:
                 self._answer_failure(now)
             case State.MOVED:
@@ -568,6 +597,16 @@ class Call:
                 pass
             case _:
                 assert_never(self.state)
+
+    def _end_or_give_back(self, reason: EndReason, now: float, *first: Say) -> None:
+        """Answer the carrier with the end of the call, or with its sender's URL."""
+        self.reason = reason
+        self._plan = (*first, *self._farewell())
+        self._answer(self._plan)
+        if self.policy.return_to:
+            self._give_back(now)
+        else:
+            self._finish(reason)
 
     def _resume(self, now: float) -> None:
         """The socket was lost and the call lives: open another stream, a few times."""
@@ -586,10 +625,12 @@ class Call:
     def _answer_failure(self, now: float) -> None:
         self._answer(self._plan)
         self._close_agent()
-        if isinstance(self._plan[-1], Dial):
-            self._move(_ring_time(self._plan), now)
-        else:
+        if isinstance(self._plan[-1], HangUp):
             self._finish(self.reason or EndReason("model", "model-lost"))
+        elif isinstance(self._plan[-1], Return):
+            self._give_back(now)
+        else:
+            self._move(ring_time(self._plan), now)
 
     def _after_dial(self, dial_status: str, now: float) -> None:
         if not dial_status:
@@ -597,11 +638,10 @@ class Call:
             self._answer(self._plan)
             return
         if dial_status in {"completed", "answered"}:
-            self._answer((HangUp(),))
-            self._finish(self.reason or EndReason("success", "transferred"))
+            self._end_or_give_back(self.reason or EndReason("success", "transferred"), now)
         elif self._agent_state == "lost" or self.reason is not None:
-            self._answer((Say(self.policy.on_failure.say, self.policy.language), HangUp()))
-            self._finish(self.reason or EndReason("carrier", f"transfer-{dial_status}"))
+            say = Say(self.policy.on_failure.say, self.policy.language)
+            self._end_or_give_back(self.reason or EndReason("carrier", f"transfer-{dial_status}"), now, say)
         else:
             self._note = f"The transfer failed ({dial_status}). Tell the caller, and offer other help."
             self.state = State.DETACHED
@@ -679,6 +719,8 @@ class Call:
                 self._depart(now)
             case Deadline.CARRIER:
                 self._finish(self.reason or EndReason("carrier", "no-answer"))
+            case Deadline.DETACHED if self.given_back:
+                self._finish(self.reason or EndReason("success", "given-back"))
             case Deadline.DETACHED:
                 clean = self._clean_stop
                 self._finish(EndReason("success", "caller-hung-up") if clean else EndReason("carrier", "stream-lost"))
@@ -691,7 +733,6 @@ class Call:
         if self.state is State.TALKING:
             self.state = State.CLOSING
             self.reason = EndReason(result, reason)
-            self._plan = (HangUp(),)
             self._await_last_word(now)
 
     def _silence(self, now: float) -> None:
@@ -709,11 +750,3 @@ class Call:
             self._fail(EndReason("model", "model-stuck"), now)
         else:
             self._out += commands
-
-
-def _dial(target: Target) -> Dial:
-    return Dial(target.to, target.timeout_s, target.caller_id)
-
-
-def _ring_time(plan: Plan) -> float:
-    return max((verb.timeout_s for verb in plan if isinstance(verb, Dial)), default=0)

@@ -245,6 +245,14 @@ class TransferAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class VariableSet:
+    """The agent noted something for whoever gets the call next, under a name that the line declares."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class ApprovalGiven:
     """A person said yes or no to a tool."""
 
@@ -303,4 +311,6 @@ AgentEvent: TypeAlias = (
     | AgentErred
     | AgentLost
 )
-Event: TypeAlias = CarrierEvent | AgentEvent | HangUpAsked | TransferAsked | ApprovalGiven | AudioDropped | TimePassed
+Event: TypeAlias = (
+    CarrierEvent | AgentEvent | HangUpAsked | TransferAsked | VariableSet | ApprovalGiven | AudioDropped | TimePassed
+)

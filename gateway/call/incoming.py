@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 class IncomingCall:
     """One delivery of the carrier's "what shall I do with this call?".
 
+    ``vars`` is what the carrier's request says beyond the carrier's own fields, by the names that a line's variables
+    have; only those that the line declares count. ``return_to`` is the URL that asks for the call back; it counts only
+    where the line allows its host. ``over_sip`` says that the caller's leg is one of SIP.
+
     ``call_sid`` is the carrier's id of the call, ``line`` the line named in the webhook's path (empty: look up ``to``),
     ``parameters`` everything that the carrier said, as it said it.
     """
@@ -25,3 +29,6 @@ class IncomingCall:
     status: str = "ringing"
     line: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    vars: Mapping[str, str] = field(default_factory=dict)
+    return_to: str = ""
+    over_sip: bool = False

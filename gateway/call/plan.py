@@ -25,6 +25,39 @@ class Dial:
 
 
 @dataclass(frozen=True, slots=True)
+class Enqueue:
+    """Put the caller into the queue of a workflow (TaskRouter, Flex) that finds a person for them.
+
+    ``attributes`` is what the workflow routes by and the person sees: a JSON object of at most 1,024 characters.
+    """
+
+    workflow: str
+    attributes: str = "{}"
+    priority: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refer:
+    """Have the caller's own telephone system call somebody else (``sip:``) and drop us; for calls over SIP only."""
+
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """Give the call back to whoever sent it here: the carrier asks this URL what is next."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Markup:
+    """Elements of the operator's own document, as they stand: they were checked when the configuration was read."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Say:
     """Words in the carrier's own voice, for when the agent can't speak."""
 
@@ -52,5 +85,5 @@ class Reject:
     reason: Literal["busy", "rejected"] = "busy"
 
 
-Verb: TypeAlias = Connect | Dial | Say | Announce | HangUp | Reject
+Verb: TypeAlias = Connect | Dial | Enqueue | Refer | Return | Markup | Say | Announce | HangUp | Reject
 Plan: TypeAlias = tuple[Verb, ...]

@@ -34,12 +34,19 @@ class BargeIn:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Somebody that the line may transfer to, by name."""
+    """Somebody that the line may transfer to, by name: ``to``, or the ``workflow`` that finds a person.
+
+    ``attributes`` are what the workflow routes by. With ``refer`` the caller's own telephone system makes the call.
+    """
 
     name: str
-    to: str
+    to: str = ""
     timeout_s: int = 20
     caller_id: str = ""
+    workflow: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    priority: int | None = None
+    refer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,8 @@ class Policy:
     transfers: Mapping[str, Target] = field(default_factory=dict)
     on_failure: OnFailure = field(default_factory=OnFailure)
     end_by: EndRoute = "stream"
+    return_to: str = ""
+    """Where the call goes in place of its end: the URL of whoever sent it here. Empty ends it."""
     max_duration: float = 1800.0
     silence: float = 60.0
     """The call ends after this long without speech on either side."""

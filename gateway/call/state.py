@@ -43,7 +43,7 @@ class State(StrEnum):
     DETACHED = "detached"
     """The stream is gone, the call may live: the carrier will ask what is next, or bring the call back, or end it."""
     MOVED = "moved"
-    """The carrier is ringing, or has joined the caller to, somebody else."""
+    """The carrier is ringing, or has joined the caller to, somebody else; or their instructions are followed."""
     ENDED = "ended"
     """Over. The record is closed."""
 
@@ -74,9 +74,14 @@ TRANSITIONS: dict[State, dict[type[Event], tuple[State, ...]]] = {
     },
     _C: {
         StreamStarted: (_C,),
-        ContinuationAsked: (_E,),
+        # A call that was sent here by somebody goes back to them instead of ending.
+        ContinuationAsked: (_M, _E),
         HangUpAsked: (_C,),
-        TimePassed: (_C, _E),
+        CallerAudio: (_M,),
+        MarkReached: (_M,),
+        ResponseDone: (_M,),
+        AgentLost: (_M,),
+        TimePassed: (_C, _M, _E),
         StatusChanged: (_E,),
     },
     _L: {

@@ -32,6 +32,9 @@ _MISPLACED = {
 Model = TypeVar("Model", bound=BaseModel)
 
 
+_MISSING = ("missing", "lacking")
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ``did you mean x?``, or what there is to choose from."""
     names = sorted(set(known))
@@ -55,7 +58,7 @@ def check(model: type[Model], tree: Fields) -> tuple[Model | None, list[Fault]]:
         except ValidationError as error:
             errors = error.errors(include_url=False)
             if again:  # What was wrong is gone by now, which must not be said to be missing.
-                errors = [each for each in errors if each["type"] != "missing"]
+                errors = [each for each in errors if each["type"] not in _MISSING]
             faults += [fault for fault in (_explain(model, rest, each) for each in errors) if fault not in faults]
             pruned = _without(rest, errors)
             if pruned == rest:
@@ -68,7 +71,7 @@ def check(model: type[Model], tree: Fields) -> tuple[Model | None, list[Fault]]:
 
 def _without(tree: Fields, errors: list[Any]) -> Fields:
     """Return the tree without the values that were wrong; later items of a list go first, so that places hold."""
-    paths = {locate(tree, each["loc"])[0] for each in errors if each["type"] != "missing"}
+    paths = {locate(tree, each["loc"])[0] for each in errors if each["type"] not in _MISSING}
     for path in sorted((path for path in paths if path), key=repr, reverse=True):
         tree = tree.without(path)
     return tree
@@ -79,7 +82,7 @@ def _explain(model: type[BaseModel], tree: Fields, error: Any) -> Fault:
     kind, context = error["type"], error.get("ctx", {})
     place = key_place if kind in {"extra_forbidden", "missing"} or isinstance(found, Fields) else found.place
     match kind:
-        case "wrong" | "unsupported":
+        case "wrong" | "unsupported" | "lacking":
             return place.fault(context["message"], context["remedy"])
         case "extra_forbidden":
             return place.fault(*_unknown(model, path))

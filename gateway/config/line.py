@@ -17,7 +17,8 @@ from gateway.config.names import LineNames, check_names
 from gateway.config.python_names import UserPython
 from gateway.config.schema import AgentConfig, AgentFile, LineConfig, LineFile
 from gateway.config.texts import Texts, variables_of
-from gateway.config.tree import Fields, plain
+from gateway.config.tree import Fields, Leaf, Place, plain
+from gateway.config.twiml_file import read_twiml
 from gateway.errors import Fault
 
 
@@ -46,6 +47,8 @@ class Line:
         self._agents: dict[str, AgentConfig] = {}
         self._texts = Texts(folder, variables_of(line, tree, {"label": line, "language": "en-US", "timezone": "UTC"}))
         self._spoken: dict[tuple[str, ...], str] = {}
+        self._unfilled: dict[tuple[str, ...], str] = {}
+        self._markup = ""
         self._clip: Clip | None = None
 
     def check(self, environment: Mapping[str, str] | None, *, names: bool = True) -> list[Fault]:
@@ -62,9 +65,17 @@ class Line:
         for name, agent in self.names.reached().items():
             if leaf := agent.text("instructions"):
                 self._spoken[("agents", name)] = self._texts.instructions(leaf)
+                self._unfilled[("agents", name)] = self._texts.unfilled(leaf)
         for path in (("greeting",), ("greeting", "text"), ("on_failure", "say")):
             if leaf := self._tree.text(*path):
                 self._spoken[path] = self._texts.fill(leaf)
+                self._unfilled[path] = str(leaf.value)
+        for entry in self._tree.fields("transfer").values():
+            if isinstance(entry.tree, Fields):
+                for attribute in entry.tree.fields("attributes").values():
+                    if isinstance(attribute.tree, Leaf):
+                        self._texts.fill(attribute.tree)
+        self._read_markup()
         if leaf := self._tree.text("greeting", "clip"):
             clip = self._texts.file(leaf, self._texts.fill(leaf))
             try:
@@ -75,6 +86,18 @@ class Line:
                 self._texts.faults.append(
                     leaf.place.fault(f"{clip} can't be played: {str(error).partition(';')[0]}", remedy)
                 )
+
+    def _read_markup(self) -> None:
+        leaf = self._tree.text("twiml")
+        name = self._texts.file(leaf, str(leaf.value)) if leaf else None
+        if name is None:
+            return
+        text, fault = self._folder.text(name)
+        here = Place(self._folder.shown(name), 1, 1)
+        self._markup, faults = ("", [fault]) if fault else read_twiml(text, here)
+        self._texts.faults += faults
+        if not faults:
+            self._texts.fill(Leaf(self._markup, here, text))
 
     def build(self, environment: Mapping[str, str] | None) -> LineConfig:
         """Return the line; only after :meth:`check` found nothing."""
@@ -93,6 +116,7 @@ class Line:
             timezone=file.timezone,
             language=file.language,
             vars=MappingProxyType(dict(self._texts.variables)),
+            declared=frozenset(file.vars),
             greeting=self._spoken.get(("greeting",)) or self._spoken.get(("greeting", "text"), ""),
             greeting_clip=self._clip,
             model=fill_model(self._model(file), environment),
@@ -100,8 +124,32 @@ class Line:
             guardrail_debounce=file.guardrail_debounce,
             transfer=MappingProxyType(
                 {
-                    name: Target(name, target.to, int(target.timeout), target.caller_id or "")
+                    name: Target(
+                        name,
+                        target.to or "",
+                        int(target.timeout),
+                        target.caller_id or "",
+                        workflow=target.workflow or "",
+                        attributes=MappingProxyType(target.attributes),
+                        priority=target.priority,
+                        refer=target.mode == "refer",
+                    )
                     for name, target in file.transfer.items()
+                }
+            ),
+            notes=MappingProxyType(file.notes),
+            return_to=file.return_to,
+            return_hosts=file.return_hosts,
+            markup=self._markup,
+            spoken=MappingProxyType(
+                {
+                    name: self._unfilled[path]
+                    for name, path in (
+                        ("greeting", ("greeting",)),
+                        ("greeting", ("greeting", "text")),
+                        ("say", ("on_failure", "say")),
+                    )
+                    if path in self._unfilled
                 }
             ),
             on_failure=OnFailure(
@@ -137,6 +185,7 @@ class Line:
             tools=file.tools,
             needs_approval=file.needs_approval,
             guardrails=file.guardrails,
+            template=self._unfilled.get(("agents", name), ""),
         )
 
     def _model(self, file: LineFile) -> ModelConfig:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from gateway.call.moving import OWN_NAMES
 from gateway.config.explain import nearest
 from gateway.config.python_names import UserPython, split_reference
+from gateway.config.returns import STUDIO_HOST, may_return
 from gateway.config.schema import BUILT_IN_GUARDRAILS, BUILT_IN_TOOLS
 from gateway.config.tree import Entry, Fields, Leaf, Place
 from gateway.config.units import parse_duration
@@ -76,6 +78,11 @@ def check_names(line: LineNames) -> Iterator[Fault]:
                 if leaf.value == "transfer":
                     remedy = "add transfer: {name: {to: ...}} to the line, or remove the tool"
                     yield leaf.place.fault(f"the line {line.id} has nobody to transfer to", remedy)
+        if not line.tree.fields("notes"):
+            for leaf in agent.texts("tools"):
+                if leaf.value == "note":
+                    remedy = "add notes: {name: what belongs there} to the line, or remove the tool"
+                    yield leaf.place.fault(f"the line {line.id} has nothing to note", remedy)
     if reached and not line.is_short:
         for name, entry in line.tree.fields("agents").items():
             if name not in reached:
@@ -83,6 +90,7 @@ def check_names(line: LineNames) -> Iterator[Fault]:
     yield from _check_guardrails(line.tree, line.python)
     yield from _check_failure(line.tree)
     yield from _check_model(line.tree, reached)
+    yield from _check_way_back(line.tree)
 
 
 def check_agent(name: str, agent: Fields, known: Mapping[str, Fields], python: UserPython) -> Iterator[Fault]:
@@ -181,6 +189,17 @@ def _check_failure(tree: Fields) -> Iterator[Fault]:
     if leaf and str(leaf.value).startswith("transfer:") and target not in tree.fields("transfer"):
         remedy = nearest(target, tree.fields("transfer")) or "add it to transfer:"
         yield leaf.place.fault(f"there is no transfer target {target}", remedy)
+
+
+def _check_way_back(tree: Fields) -> Iterator[Fault]:
+    leaf = tree.text("return_to")
+    hosts = [str(host.value) for host in tree.texts("return_hosts")]
+    if leaf and leaf.value and not may_return(str(leaf.value), hosts):
+        remedy = f"write an https address of {STUDIO_HOST}, or of a host in return_hosts"
+        yield leaf.place.fault(f"calls may not be given back to {leaf.value}", remedy)
+    for name, entry in tree.fields("notes").items():
+        if name in OWN_NAMES:
+            yield entry.place.fault(f"{name} is what the gateway itself adds", "choose another name")
 
 
 def _check_model(tree: Fields, reached: Mapping[str, Fields]) -> Iterator[Fault]:

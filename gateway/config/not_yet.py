@@ -93,8 +93,6 @@ def refuse_file(name: str) -> Fault | None:
         return here.fault(
             f"not supported yet: shared parts of lines ({name})", "put what all lines share into _defaults.yaml"
         )
-    if name.startswith("twiml/"):
-        return here.fault("not supported yet: TwiML of your own", "remove the file")
     return None
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from gateway.call.moving import MAX_ATTRIBUTES, task_attributes
 from gateway.call.policy import BargeIn, Clip, EndRoute, OnFailure, Policy, Target
 from gateway.config.model_options import (
     ModelConfig,
@@ -21,6 +22,7 @@ from gateway.config.model_options import (
     TurnDetectionConfig,
     VoiceConfig,
 )
+from gateway.config.twiml_file import as_markup
 from gateway.config.units import (
     Checked,
     Days,
@@ -31,6 +33,8 @@ from gateway.config.units import (
     Seconds,
     Timezone,
     between,
+    fill_in,
+    lacking,
     whole_seconds,
     wrong,
 )
@@ -58,7 +62,7 @@ __all__ = [
     "VoiceConfig",
 ]
 
-BUILT_IN_TOOLS = ("hang_up", "transfer")
+BUILT_IN_TOOLS = ("hang_up", "transfer", "note")
 """The tools that every agent may be given by their bare names."""
 BUILT_IN_GUARDRAILS = ("no_card_numbers", "no_ibans", "no_links")
 """The guardrails that every line may name without a module."""
@@ -79,7 +83,8 @@ class AgentFile(Checked):
     )
     handoffs: tuple[str, ...] = Field(default=(), description="The agents that it may hand the caller to.")
     tools: tuple[str, ...] = Field(
-        default=(), description='What it may do: `hang_up`, `transfer`, or `"module:function"` in `tools/module.py`.'
+        default=(),
+        description='What it may do: `hang_up`, `transfer`, `note`, or `"module:function"` in `tools/module.py`.',
     )
     needs_approval: tuple[str, ...] = Field(default=(), description="Those of its tools that wait for a yes.")
     guardrails: tuple[str, ...] = Field(default=(), description="Checks of what this agent says; as on the line.")
@@ -92,15 +97,51 @@ class GreetingClip(Checked):
     text: str = Field(default="", description="What it says, for the transcript and for the agent.")
 
 
+def _check_workflow(value: str) -> str:
+    if not re.fullmatch(r"WW[0-9a-f]{32}", value):
+        raise wrong(f"{value!r} is no workflow's sid", "write WW and 32 hexadecimal digits, as TaskRouter shows it")
+    return value
+
+
 class TransferConfig(Checked):
     """Somebody to whom agents may transfer the caller, by this name only."""
 
-    to: Dialled = Field(description="A number in E.164, `sip:name@host` or `client:name`.")
+    to: Dialled | None = Field(
+        default=None, description="A number in E.164, `sip:name@host`, `client:name` or `app:AP...`, a TwiML App."
+    )
+    workflow: Annotated[str, AfterValidator(_check_workflow)] | None = Field(
+        default=None, description="Instead of `to`: the TaskRouter workflow (WW...) that finds a person, as in Flex."
+    )
+    attributes: dict[str, str] = Field(
+        default_factory=dict,
+        description="With `workflow`: what it routes by; `{{name}}` is a variable. Notes of the agent are added.",
+    )
+    priority: int | None = Field(default=None, ge=0, description="With `workflow`: the priority of the task.")
     timeout: Annotated[Seconds, AfterValidator(whole_seconds), AfterValidator(between("5s", "10m"))] = Field(
         default=20.0, description="How long it rings."
     )
-    mode: Literal["cold"] = Field(default="cold", description="`cold`: the gateway leaves as soon as it rings.")
+    mode: Literal["cold", "refer"] = Field(
+        default="cold",
+        description="`cold`: the gateway leaves as soon as it rings. `refer`: calls over SIP are moved by the caller's "
+        "own telephone system; others are dialled as with `cold`.",
+    )
     caller_id: PhoneNumber | None = Field(default=None, description="The number shown; by default the caller's.")
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> TransferConfig:
+        if self.to is None and self.workflow is None:
+            raise lacking("to is missing", "write to: under it; or workflow:")
+        if self.to is not None and self.workflow is not None:
+            raise wrong("both to and workflow are given", "keep one of the two")
+        if self.workflow is None and (self.attributes or self.priority is not None):
+            raise wrong("attributes and priority belong to a workflow", "remove them, or write workflow:")
+        if len(task_attributes(self.attributes, {})) > MAX_ATTRIBUTES:
+            raise wrong(
+                f"the attributes are longer than {MAX_ATTRIBUTES} characters of JSON", "the carrier takes no more"
+            )
+        if self.mode == "refer" and not (self.to or "").startswith(("sip:", "sips:")):
+            raise wrong("mode: refer needs a SIP address", "write to: sip:name@host, or mode: cold")
+        return self
 
 
 def _check_next(value: str) -> str:
@@ -249,6 +290,22 @@ class LineFile(Checked):
         default=100, ge=1, le=10_000, description="How many characters the agent says between two checks."
     )
     transfer: dict[Name, TransferConfig] = Field(default_factory=dict, description="Whom agents may transfer to.")
+    notes: dict[Name, str] = Field(
+        default_factory=dict,
+        description="What agents may write down with the tool `note` for whoever gets the call next: names, each with "
+        "what belongs there.",
+    )
+    return_to: str = Field(
+        default="",
+        description="Where calls go in place of their end, an https address; a webhook with `return=` says so itself.",
+    )
+    return_hosts: tuple[str, ...] = Field(
+        default=(), description="Hosts that calls may be given back to, beside Twilio Studio's."
+    )
+    twiml: str = Field(
+        default="",
+        description="A file in `twiml/`, such as `twiml/notice.xml`: what the carrier does before `{{connect}}`.",
+    )
     on_failure: OnFailureConfig = Field(
         default=OnFailureConfig(), description="What happens when the agent can't speak."
     )
@@ -287,6 +344,12 @@ class AgentConfig:
     needs_approval: tuple[str, ...] = ()
     """Some of ``tools``, written the same way."""
     guardrails: tuple[str, ...] = ()
+    template: str = ""
+    """The instructions with their variables still in them."""
+
+    def told(self, variables: Mapping[str, str]) -> str:
+        """Return the instructions for a call with these variables."""
+        return fill_in(self.template, variables) if self.template else self.instructions
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +369,8 @@ class LineConfig:
     timezone: str = "UTC"
     language: str = "en-US"
     vars: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    declared: frozenset[str] = frozenset()
+    """Those of ``vars`` that the line wrote itself: the carrier's requests may say others for one call."""
     greeting: str = ""
     greeting_clip: Clip | None = None
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -314,6 +379,14 @@ class LineConfig:
     guardrail_debounce: int = 100
     """Characters."""
     transfer: Mapping[str, Target] = field(default_factory=lambda: MappingProxyType({}))
+    """Attributes with their variables still in them."""
+    notes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    return_to: str = ""
+    return_hosts: tuple[str, ...] = ()
+    markup: str = ""
+    """What the operator's own TwiML has before our ``<Connect>``, with variables still in it."""
+    spoken: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """``greeting`` and ``say`` (of on_failure) with their variables still in them."""
     on_failure: OnFailure = field(default_factory=OnFailure)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     barge_in: BargeIn = field(default_factory=BargeIn)
@@ -321,8 +394,31 @@ class LineConfig:
     recording: RecordingConfig = field(default_factory=RecordingConfig)
     end_by: EndRoute = "stream"
 
-    def policy(self) -> Policy:
-        """Return what the call's own decisions depend on."""
+    def variables(self, said: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the variables of one call; of what the carrier's request said, only what the line declares counts."""
+        return {**self.vars, **{name: value for name, value in said.items() if name in self.declared}}
+
+    def before_connect(self, variables: Mapping[str, str]) -> str:
+        """Return what the operator's own TwiML has before our ``<Connect>``, for a call with these variables."""
+        return fill_in(self.markup, {name: as_markup(value) for name, value in variables.items()})
+
+    def policy(self, variables: Mapping[str, str] | None = None) -> Policy:
+        """Return what the decisions of a call depend on; ``variables`` are the call's, by default the line's."""
+        policy = self._policy()
+        variables = self.vars if variables is None else variables
+        said = {name: fill_in(text, variables) for name, text in self.spoken.items()}
+        targets = {
+            name: replace(target, attributes={key: fill_in(text, variables) for key, text in target.attributes.items()})
+            for name, target in self.transfer.items()
+        }
+        return replace(
+            policy,
+            greeting=said.get("greeting", policy.greeting),
+            on_failure=replace(policy.on_failure, say=said.get("say", policy.on_failure.say)),
+            transfers=targets,
+        )
+
+    def _policy(self) -> Policy:
         policy = Policy(
             line=self.id,
             language=self.language,
@@ -332,6 +428,7 @@ class LineConfig:
             transfers=self.transfer,
             on_failure=self.on_failure,
             end_by=self.end_by,
+            return_to=self.return_to,
             max_duration=self.limits.max_duration,
             silence=self.limits.silence,
             approval=self.approvals.timeout,

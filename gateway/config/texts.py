@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from gateway.config.explain import nearest
 from gateway.config.folder import Folder
 from gateway.config.tree import Fields, Leaf, Place
-from gateway.config.units import VARIABLE
+from gateway.config.units import VARIABLE, fill_in
 from gateway.errors import Fault
 
 _FILE = "file:"
@@ -47,7 +47,7 @@ class Texts:
                 message = f"{{{{{match['name']}}}}} is not a variable of this line"
                 remedy = f"{nearest(match['name'], self.variables)}; or add it to vars:"
                 self.faults.append(leaf.find(match[0]).fault(message, remedy))
-        return VARIABLE.sub(lambda match: self.variables.get(match["name"], ""), text)
+        return fill_in(text, self.variables)
 
     def instructions(self, leaf: Leaf) -> str:
         """Return instructions, from the prompt file that they name or as they stand."""
@@ -56,6 +56,14 @@ class Texts:
             return text.strip()
         prompt = self._prompt(leaf, text.removeprefix(_FILE).strip())
         return self.fill(prompt).strip() if prompt else ""
+
+    def unfilled(self, leaf: Leaf) -> str:
+        """Return instructions that :meth:`instructions` found right with their variables still in them."""
+        text = str(leaf.value).strip()
+        if not text.startswith(_FILE):
+            return text
+        name = posixpath.normpath(fill_in(text, self.variables).removeprefix(_FILE).strip())
+        return self.folder.text(name)[0].strip() if name in self.folder.files else ""
 
     def file(self, leaf: Leaf, name: str) -> str | None:
         """Return the name of a file in the folder, or None where it is not there or outside."""

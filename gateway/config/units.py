@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
@@ -21,6 +21,11 @@ _DAYS = re.compile(r"(?P<number>[1-9]\d{0,4})(?P<unit>[dy])")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|\d{3}))?")
 
 
+def fill_in(text: str, variables: Mapping[str, str]) -> str:
+    """Return a text with its ``{{variables}}`` filled in, once: a value that looks like a variable stays as it is."""
+    return VARIABLE.sub(lambda match: variables.get(match["name"], ""), text)
+
+
 class Checked(BaseModel):
     """A part of a file: nothing unknown in it, nothing converted silently, never changed after it was read."""
 
@@ -31,6 +36,11 @@ def wrong(message: str, remedy: str = "", *, unsupported: bool = False) -> Pydan
     """Return the error of a value: what is wrong, and what to write instead."""
     kind = "unsupported" if unsupported else "wrong"
     return PydanticCustomError(kind, "{message}", {"message": message, "remedy": remedy})
+
+
+def lacking(message: str, remedy: str) -> PydanticCustomError:
+    """Return the error of keys of which one had to be there."""
+    return PydanticCustomError("lacking", "{message}", {"message": message, "remedy": remedy})
 
 
 def parse_duration(value: object) -> object:
@@ -118,6 +128,10 @@ def _parse_dialled(value: object) -> object:
         if re.fullmatch(r"sips?:[^\s@]+@[^\s@]+|client:[^\s@]+", value):
             return value
         raise wrong(f"{value!r} is not an address", "write sip:name@host, or client:name")
+    if isinstance(value, str) and value.startswith("app:"):
+        if re.fullmatch(r"app:AP[0-9a-f]{32}", value):
+            return value
+        raise wrong(f"{value!r} is not a TwiML App", "write app: and its sid, AP and 32 hexadecimal digits")
     return parse_number(value)
 
 
@@ -168,9 +182,11 @@ PhoneNumber: TypeAlias = Annotated[
 Dialled: TypeAlias = Annotated[
     str,
     BeforeValidator(_parse_dialled),
-    WithJsonSchema({"type": "string", "pattern": r"^(\+[1-9]\d{6,14}|sips?:[^\s@]+@[^\s@]+|client:[^\s@]+)$"}),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^(\+[1-9]\d{6,14}|sips?:[^\s@]+@[^\s@]+|client:[^\s@]+|app:AP[0-9a-f]{32})$"}
+    ),
 ]
-"""Who can be rung: a number in E.164, ``sip:name@host`` or ``client:name``."""
+"""Who can be rung: a number in E.164, ``sip:name@host``, ``client:name`` or ``app:AP...``."""
 Name: TypeAlias = Annotated[str, AfterValidator(_check_name)]
 Language: TypeAlias = Annotated[str, AfterValidator(_check_language)]
 Timezone: TypeAlias = Annotated[str, AfterValidator(_check_timezone)]

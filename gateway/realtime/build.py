@@ -19,6 +19,8 @@ from gateway.tools.context import ToolContext
 from gateway.tools.spec import ToolSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agents import ToolErrorFormatterArgs
 
     from gateway.config.schema import AgentConfig, LineConfig
@@ -87,7 +89,7 @@ class AgentBuilder:
         tools = self._tools.for_call(context.call_id)
         budget = HandoffBudget(context)
         shield = Shield(tools, context, budget)
-        agent = _graph(plan, shield) if plan.own is None else shield.agent(plan.own)
+        agent = _graph(plan, shield, context.vars) if plan.own is None else shield.agent(plan.own)
         settings = options.run_config(line, call_id=context.call_id)
         settings["output_guardrails"] = [shield.guardrail(each) for each in plan.guardrails]
         settings["tool_error_formatter"] = _not_approved
@@ -134,7 +136,7 @@ def _plan_agent(line: LineConfig, agent: AgentConfig, resolver: Resolver) -> _Ag
     where = Fault(str(line.folder / f"{line.id}.yaml"), 1, 1, f"line {line.id}, agent {agent.name}")
     tools = []
     for reference in agent.tools:
-        tool = resolver.tool(reference, targets=tuple(line.transfer), where=where)
+        tool = resolver.tool(reference, targets=tuple(line.transfer), notes=line.notes, where=where)
         if tool is not None:
             tools.append((tool, reference in agent.needs_approval))
     names = [tool.name for tool, _ in tools]
@@ -147,19 +149,19 @@ def _plan_agent(line: LineConfig, agent: AgentConfig, resolver: Resolver) -> _Ag
     return _AgentPlan(agent, tuple(tools), tuple(resolver.guardrails(agent.guardrails)))
 
 
-def _graph(plan: _LinePlan, shield: Shield) -> RealtimeAgent[Any]:
+def _graph(plan: _LinePlan, shield: Shield, variables: Mapping[str, str]) -> RealtimeAgent[Any]:
     """Make the agents, then connect them: they may hand over in circles."""
-    made = {name: _agent(agent, shield) for name, agent in plan.agents.items()}
+    made = {name: _agent(agent, shield, variables) for name, agent in plan.agents.items()}
     for name, agent in plan.agents.items():
         shield.connect(made[name], [made[other] for other in agent.config.handoffs])
     return made[plan.line.agent]
 
 
-def _agent(plan: _AgentPlan, shield: Shield) -> RealtimeAgent[Any]:
+def _agent(plan: _AgentPlan, shield: Shield, variables: Mapping[str, str]) -> RealtimeAgent[Any]:
     return RealtimeAgent(
         name=plan.config.name,
         handoff_description=plan.config.handoff_description or None,
-        instructions=plan.config.instructions,
+        instructions=plan.config.told(variables),
         tools=[
             shield.spec(tool, needs_approval=needed)
             if isinstance(tool, ToolSpec)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from agents import Agent, FunctionTool, OutputGuardrail, RunContextWrapper, function_tool
@@ -37,16 +37,22 @@ class Resolver:
         message = f"{where.message} {problem}"
         self.faults.append(Fault(where.file, where.line, where.column, message, remedy))
 
-    def tool(self, reference: str, *, targets: Sequence[str], where: Fault) -> ToolSpec | FunctionTool | None:
+    def tool(
+        self, reference: str, *, targets: Sequence[str], notes: Mapping[str, str], where: Fault
+    ) -> ToolSpec | FunctionTool | None:
         """Return a tool by its built-in name or as ``module:name``; None after a fault."""
         if ":" not in reference:
             try:
-                return builtin(reference, targets)
+                return builtin(reference, targets, notes)
             except KeyError:
                 known = ", ".join(BUILTIN_NAMES)
                 self.fault(where, f"names a tool {reference!r}, which is not built in", f"built in are {known}")
             except ValueError as error:
-                self.fault(where, f"has the tool {reference}, but {error}", f"add {reference}: to the line")
+                self.fault(
+                    where,
+                    f"has the tool {reference}, but {error}",
+                    f"add {reference}{'s' if reference == 'note' else ''}: to the line",
+                )
             return None
         thing = self._get(reference)
         if thing is None:

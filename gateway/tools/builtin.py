@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from gateway.errors import ToolError
@@ -12,11 +13,13 @@ from gateway.tools.spec import ToolSpec
 HANG_UP_REASONS: Final = ("done", "caller-asked", "wrong-number", "no-answer", "abusive-caller", "other")
 """What the model may give as its reason for hanging up; a closed list, so that calls can be counted by it."""
 
-BUILTIN_NAMES: Final = ("hang_up", "transfer")
+BUILTIN_NAMES: Final = ("hang_up", "transfer", "note")
 
 
-def builtin(name: str, targets: Sequence[str] = ()) -> ToolSpec:
+def builtin(name: str, targets: Sequence[str] = (), notes: Mapping[str, str] = MappingProxyType({})) -> ToolSpec:
     """Return the built-in tool of this name, made for a line that may transfer to these targets.
+
+    ``notes`` are the names under which its agents may write something down, each with what belongs there.
 
     Raises:
         KeyError: there is no such tool.
@@ -26,6 +29,8 @@ def builtin(name: str, targets: Sequence[str] = ()) -> ToolSpec:
         return HANG_UP
     if name == "transfer":
         return _transfer(targets)
+    if name == "note":
+        return _note(notes)
     raise KeyError(name)
 
 
@@ -85,4 +90,33 @@ def _transfer(targets: Sequence[str]) -> ToolSpec:
         },
         run=_run_transfer,
         effect="transfer",
+    )
+
+
+async def _run_note(context: ToolContext, arguments: Mapping[str, Any]) -> str:
+    name, value = arguments.get("name"), arguments.get("value")
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise ToolError(f"Give a name and a value. Names: {', '.join(context.notes)}.")
+    await context.note(name, value)
+    return "Noted."
+
+
+def _note(notes: Mapping[str, str]) -> ToolSpec:
+    if not notes:
+        raise ValueError("the line names nothing to note")
+    meanings = "; ".join(f"{name}: {meaning}" for name, meaning in notes.items())
+    return ToolSpec(
+        name="note",
+        description=f"Write something down for whoever gets the call after you. {meanings}",
+        schema={
+            "type": "object",
+            "properties": {
+                "name": {"type": "string", "enum": list(notes), "description": "What it is about."},
+                "value": {"type": "string", "description": "In few words."},
+            },
+            "required": ["name", "value"],
+            "additionalProperties": False,
+        },
+        run=_run_note,
+        effect="write",
     )

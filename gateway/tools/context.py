@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from gateway.call.events import Event, HangUpAsked, TransferAsked
+from gateway.call.events import Event, HangUpAsked, TransferAsked, VariableSet
 from gateway.errors import ToolError
 
 _REASON_LENGTH = 40
+MAX_NOTE = 400
+"""Characters of what an agent notes; more is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,9 @@ class ToolContext:
     targets: tuple[str, ...] = ()
     """The names to which this line may transfer."""
     vars: Mapping[str, str] = field(default_factory=dict)
-    """The line's own variables."""
+    """The line's variables, with what the carrier's request said of those that the line declares."""
+    notes: tuple[str, ...] = ()
+    """The names under which something may be noted for whoever gets the call next."""
 
     async def hang_up(self, reason: str = "done") -> None:
         """Ask for the end of the call, after the caller has heard the agent's last word.
@@ -55,6 +59,21 @@ class ToolContext:
             known = ", ".join(self.targets) or "none"
             raise ToolError(f"There is nobody called {target[:_REASON_LENGTH]!r} to transfer to. Known: {known}.")
         self.ask(TransferAsked(by="agent", target=target))
+
+    async def note(self, name: str, value: str) -> None:
+        """Write something down for whoever gets the call next: the workflow of a transfer, or the call's sender.
+
+        Args:
+            name: one of those that the line lists under ``notes``.
+            value: what to write, at most 400 characters; it replaces what was there.
+
+        Raises:
+            ToolError: the line has no such name.
+        """
+        if name not in self.notes:
+            known = ", ".join(self.notes) or "none"
+            raise ToolError(f"Nothing can be noted under {name[:_REASON_LENGTH]!r}. Known: {known}.")
+        self.ask(VariableSet(name, value[:MAX_NOTE]))
 
 
 def _kebab(text: str) -> str:

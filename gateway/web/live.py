@@ -18,7 +18,7 @@ import msgspec
 from gateway.call import events as e
 from gateway.call.call import Call
 from gateway.call.commands import Command, Continue, DecideTool, EndCall, Interrupt, Redirect
-from gateway.call.plan import Announce, Connect, Dial, HangUp, Plan, Reject, Say
+from gateway.call.plan import Announce, Connect, Dial, Enqueue, HangUp, Markup, Plan, Refer, Reject, Return, Say
 from gateway.call.turns import Turn
 from gateway.exchange import LiveCall
 from gateway.store.feed import Told
@@ -175,6 +175,8 @@ def _event(event: e.Event) -> Iterator[tuple[str, dict[str, Any]]]:
             yield "hang-up", {"by": by, "reason": reason}
         case e.TransferAsked(by, target):
             yield "transfer", {"by": by, "target": target}
+        case e.VariableSet(name, value):
+            yield "note", {"name": name, "value": value}
         case e.CarrierFailed(operation, reason):
             yield "carrier-failed", {"operation": operation, "reason": reason}
         case e.AudioDropped(side, milliseconds):
@@ -223,6 +225,14 @@ def plan_state(plan: Plan) -> Iterator[dict[str, Any]]:
                 yield {"verb": "say", "text": text, "language": ""}
             case Dial(to):
                 yield {"verb": "dial", "to": to}
+            case Refer(to):
+                yield {"verb": "refer", "to": to}
+            case Enqueue(workflow):
+                yield {"verb": "enqueue", "to": workflow}
+            case Return():
+                yield {"verb": "return"}
+            case Markup():
+                yield {"verb": "markup"}
             case HangUp():
                 yield {"verb": "hang-up"}
             case Reject(reason):

@@ -22,12 +22,12 @@ CASES = {
     "unknown-anything": (
         {"a.yaml": OK + "zzz: 1\n"},
         [
-            "a.yaml:2:1: unknown key zzz (there is number, numbers, default, label, timezone, language, vars, greeting, instructions, tools, needs_approval, agent, agents, model, guardrails, guardrail_debounce, transfer, on_failure, limits, barge_in, approvals, recording, end_by)"
+            "a.yaml:2:1: unknown key zzz (there is number, numbers, default, label, timezone, language, vars, greeting, instructions, tools, needs_approval, agent, agents, model, guardrails, guardrail_debounce, transfer, notes, return_to, return_hosts, twiml, on_failure, limits, barge_in, approvals, recording, end_by)"
         ],
     ),
     "missing-to": (
         {"a.yaml": OK + "transfer:\n  desk: {timeout: 20s}\n"},
-        ["a.yaml:3:3: to is missing (write to: under it)"],
+        ["a.yaml:3:3: to is missing (write to: under it; or workflow:)"],
     ),
     "missing-instructions": (
         {"a.yaml": "agents:\n  x: {tools: [hang_up]}\n"},

@@ -97,10 +97,6 @@ CASES = {
             "_eu.yaml:1:1: not supported yet: shared parts of lines (_eu.yaml) (put what all lines share into _defaults.yaml)"
         ],
     ),
-    "twiml": (
-        {"a.yaml": OK, "twiml/x.xml": "<Response/>"},
-        ["twiml/x.xml:1:1: not supported yet: TwiML of your own (remove the file)"],
-    ),
 }
 
 

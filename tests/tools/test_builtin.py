@@ -27,7 +27,9 @@ def run(spec: ToolSpec, context: ToolContext, **arguments: object) -> str:
 
 
 def test_every_name_is_built() -> None:
-    assert [builtin(name, ["desk"]).name for name in BUILTIN_NAMES] == list(BUILTIN_NAMES)
+    assert [builtin(name, ["desk"], {"topic": "what it is about"}).name for name in BUILTIN_NAMES] == list(
+        BUILTIN_NAMES
+    )
     with pytest.raises(KeyError):
         builtin("dial_a_number", ["desk"])
 

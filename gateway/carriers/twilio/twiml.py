@@ -12,7 +12,20 @@ from typing import Final, assert_never
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape, quoteattr
 
-from gateway.call.plan import Announce, Connect, Dial, HangUp, Plan, Reject, Say, Verb
+from gateway.call.plan import (
+    Announce,
+    Connect,
+    Dial,
+    Enqueue,
+    HangUp,
+    Markup,
+    Plan,
+    Refer,
+    Reject,
+    Return,
+    Say,
+    Verb,
+)
 
 CONTENT_TYPE: Final = "text/xml"
 MAX_SAY: Final = 4096
@@ -85,6 +98,14 @@ def _verb(verb: Verb, links: Links) -> str:
             return _connect(verb, links)
         case Dial():
             return _dial(verb, links)
+        case Enqueue():
+            return _enqueue(verb, links)
+        case Refer():
+            return _element("Refer", {"action": links.stream_ended, "method": "POST"}, _sip(verb.to))
+        case Return():
+            return _element("Redirect", {"method": "POST"}, _text(verb.url))
+        case Markup():
+            return verb.text
         case Say():
             return _say(verb)
         case Announce():
@@ -119,16 +140,32 @@ def _dial(verb: Dial, links: Links) -> str:
     return _element("Dial", attributes, _somebody(verb.to))
 
 
+def _enqueue(verb: Enqueue, links: Links) -> str:
+    priority = {} if verb.priority is None else {"priority": str(verb.priority)}
+    task = _element("Task", priority, _text(verb.attributes))
+    attributes = {"workflowSid": verb.workflow, "action": links.stream_ended, "method": "POST"}
+    return _element("Enqueue", attributes, task)
+
+
 def _somebody(to: str) -> str:
     if _E164.fullmatch(to):
         return _element("Number", {}, to)
     scheme, _, rest = to.partition(":")
     # A SIP address is handed over whole, a client by its name alone.
-    if scheme in {"sip", "sips"} and rest and urlsplit(to).scheme == scheme:
-        return _element("Sip", {}, _text(to))
+    if scheme in {"sip", "sips"}:
+        return _sip(to)
     if scheme == "client" and rest:
         return _element("Client", {}, _text(rest))
-    raise ValueError("somebody to dial is a number in E.164 (+ and digits), or begins with sip: or client:")
+    if scheme == "app" and rest:
+        return _element("Application", {}, _element("ApplicationSid", {}, _text(rest)))
+    raise ValueError("somebody to dial is a number in E.164 (+ and digits), or begins with sip:, client: or app:")
+
+
+def _sip(to: str) -> str:
+    scheme, _, rest = to.partition(":")
+    if scheme not in {"sip", "sips"} or not rest or urlsplit(to).scheme != scheme:
+        raise ValueError("a SIP address begins with sip: or sips:")
+    return _element("Sip", {}, _text(to))
 
 
 def _say(verb: Say) -> str:

@@ -7,6 +7,7 @@ the exchange decides, else its apology, else a fixed sentence; never a 500, afte
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeAlias
 
 import structlog
@@ -18,6 +19,7 @@ from gateway.call.events import ContinuationAsked
 from gateway.call.incoming import IncomingCall
 from gateway.call.plan import Plan
 from gateway.carriers.carrier import Exchange
+from gateway.carriers.twilio.arrival import RETURN, outcome, over_sip, variables
 from gateway.carriers.twilio.diagnosis import Arrival, Refusals
 from gateway.carriers.twilio.form import Form, UnreadableError, parse, read_body
 from gateway.carriers.twilio.signature import SIGNATURE_HEADER, SIGNATURE_SETTINGS_HEADER, Refusal, Verifier
@@ -107,13 +109,19 @@ class Webhooks:
         return Response(status_code=403)  # and no word more: what we found is for the log
 
     def _voice(self, request: Request, form: Form) -> Response:
-        incoming = _incoming(form, line=str(request.path_params.get("line", "")))
+        query = parse(_raw_query(request))
+        incoming = replace(
+            _incoming(form, line=str(request.path_params.get("line", ""))),
+            vars=variables(form, query),
+            return_to=query.first(RETURN),
+            over_sip=over_sip(form),
+        )
         return self._answered(incoming, "offer", lambda: self._exchange.offer(incoming))
 
     def _stream_ended(self, _request: Request, form: Form) -> Response:
-        """Answer the action of ``<Connect>`` and of ``<Dial>``; only the latter says a DialCallStatus."""
+        """Answer the action of ``<Connect>``, and of what moves a caller on, which says how that went."""
         incoming = _incoming(form)
-        asked = ContinuationAsked(status=form.first("CallStatus"), dial_status=form.first("DialCallStatus"))
+        asked = ContinuationAsked(status=form.first("CallStatus"), dial_status=outcome(form))
         return self._answered(incoming, "continuation", lambda: self._exchange.continuation(incoming, asked))
 
     def _status(self, _request: Request, form: Form) -> Response:

@@ -1,0 +1,54 @@
+"""How a call moves on: to a person whom the line names, or back to whoever sent it here. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from gateway.call.plan import Dial, Enqueue, Plan, Refer, Return, Verb
+from gateway.call.policy import Target
+from gateway.call.reason import EndReason
+
+MAX_ATTRIBUTES: Final = 1024
+"""Characters of JSON that a workflow's task takes."""
+MAX_RETURN_URL: Final = 4000
+"""Characters of a URL that webhooks still take; what does not fit is left out."""
+OWN_NAMES: Final = frozenset({"result", "reason"})
+"""What we add to a URL ourselves; no variable may be called so."""
+
+
+def to_target(target: Target, noted: Mapping[str, str]) -> Verb:
+    """Return what takes the caller to a target; ``noted`` is what the agent wrote down for whoever comes next."""
+    if target.workflow:
+        return Enqueue(target.workflow, task_attributes(target.attributes, noted), target.priority)
+    if target.refer:
+        return Refer(target.to)
+    return Dial(target.to, target.timeout_s, target.caller_id)
+
+
+def task_attributes(fixed: Mapping[str, str], noted: Mapping[str, str]) -> str:
+    """Return a task's attributes as JSON; notes that don't fit in any more are left out, the latest first."""
+    left = dict(noted)
+    while True:
+        text = json.dumps({**left, **fixed}, ensure_ascii=False, separators=(",", ":"))
+        if len(text) <= MAX_ATTRIBUTES or not left:
+            return text
+        left.popitem()
+
+
+def back_to(url: str, reason: EndReason, noted: Mapping[str, str]) -> Return:
+    """Return the call to ``url``, whose own query is kept, with how it went and what the agent wrote down."""
+    parts = urlsplit(url)
+    query = parts.query
+    for name, value in {"result": reason.result, "reason": reason.reason, **noted}.items():
+        added = f"{quote(name, safe='')}={quote(value, safe='')}"
+        if len(url) + len(query) + len(added) < MAX_RETURN_URL:
+            query += f"&{added}" if query else added
+    return Return(urlunsplit(parts._replace(query=query)))
+
+
+def ring_time(plan: Plan) -> float:
+    """Return the longest time in seconds that somebody may be rung by a plan."""
+    return max((verb.timeout_s for verb in plan if isinstance(verb, Dial)), default=0)
