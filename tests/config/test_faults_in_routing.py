@@ -2,6 +2,8 @@
 
 import pytest
 
+from gateway.config.returns import may_return
+
 OK = "instructions: Be brief.\n"
 FLOW = "https://webhooks.twilio.com/v1/Accounts/AC0/Flows/FW0?FlowEvent=return"
 WORKFLOW = "WW" + "0" * 32
@@ -55,8 +57,10 @@ CASES = {
     "return-to-a-stranger": (
         {"a.yaml": OK + "return_to: https://evil.example/flow\n"},
         [
-            "a.yaml:2:12: calls may not be given back to https://evil.example/flow"
-            " (write an https address of webhooks.twilio.com, or of a host in return_hosts)"
+            (
+                "a.yaml:2:12: calls may not be given back to https://evil.example/flow"
+                " (write an https address of webhooks.twilio.com, or of a host in return_hosts)"
+            )
         ],
     ),
     "twiml-file": (
@@ -141,6 +145,4 @@ def test_every_fault_has_its_place_and_remedy(files, faults, faults_of):
     ],
 )
 def test_calls_go_back_to_studio_and_to_listed_hosts_only(url, allowed):
-    from gateway.config.returns import may_return
-
     assert may_return(url, ("ivr.acme.example",)) is allowed

@@ -157,7 +157,7 @@ def _somebody(to: str) -> str:
     if scheme == "client" and rest:
         return _element("Client", {}, _text(rest))
     if scheme == "app" and rest:
-        return _element("Application", {}, _element("ApplicationSid", {}, _text(rest)))
+        return _element("Application", {}, _text(rest))
     raise ValueError("somebody to dial is a number in E.164 (+ and digits), or begins with sip:, client: or app:")
 
 

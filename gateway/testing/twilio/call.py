@@ -40,6 +40,7 @@ class PhoneCall:
         truth: the hidden delays that were drawn for it.
         mouth, ear: the caller's phone; ``ear.heard`` is what the caller heard.
         stream: the media stream that is connected now.
+        fields: more fields of its webhooks: ``SipHeader_X-Customer``, what a ``client:`` call brings.
         dials: what becomes of ``<Dial>``, by number, address or name; ``"*"`` for any other.
         ended_by: who ended it: ``caller``, ``api``, ``twiml``, ``error``; empty while it lives.
     """
@@ -71,6 +72,7 @@ class PhoneCall:
         self.stream: MediaStream | None = None
         self.streams: list[MediaStream] = []
         self.dials: dict[str, DialOutcome] = {}
+        self.fields: dict[str, str] = {}
         self.ended_by = ""
         self.created = datetime.now(UTC)
         self.answered_at: datetime | None = None
@@ -120,6 +122,7 @@ class PhoneCall:
             "Direction": self.direction,
             "From": self.caller,
             "To": self.called,
+            **self.fields,
         }
 
     # ---- What the caller does ---------------------------------------------------------------------------------------

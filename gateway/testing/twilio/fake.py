@@ -108,8 +108,11 @@ class FakeTwilio:
         caller: str = CALLER,
         behaviour: Behaviour | None = None,
         dials: Mapping[str, DialOutcome] | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> ScriptedCaller:
         """Place a call to a number, and return whoever holds the phone; it rings from now on.
+
+        ``fields`` are further ones of its webhooks, such as ``SipHeader_X-Customer``.
 
         Raises:
             LookupError: nobody has that number.
@@ -125,6 +128,7 @@ class FakeTwilio:
             observer=self._observer,
             alert=self.account.alert,
         )
+        call.fields.update(fields or {})
         follower = self._follower(call, self._configured(to), self._client, self.dials | dict(dials or {}))
         self.calls[call.sid] = call
         self._followers[call.sid] = follower
