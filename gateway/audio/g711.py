@@ -36,3 +36,8 @@ def level(mulaw: bytes) -> float:
     """How loud the audio is (its root mean square), in dB below full scale; -96 for silence or nothing at all."""
     rms = audioop.rms(to_pcm(mulaw), 2)
     return 20.0 * math.log10(rms / 32768.0) if rms else QUIETEST_DBFS
+
+
+def peak(mulaw: bytes) -> float:
+    """The loudest sample, from 0 to 1."""
+    return min(audioop.max(to_pcm(mulaw), 2) / 32768.0, 1.0)
