@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.call import events as e
-from gateway.call.call import Call
 from gateway.call.reason import EndReason
 from gateway.call.turns import Turn
 from gateway.errors import LogError
-from gateway.store.log import Closed, Entry, Header, Line, Note
+from gateway.store.log import Closed, Entry, Header, Line, Note, Settled
 
 
 @dataclass(slots=True)
@@ -233,9 +232,8 @@ class Story:
     def note(self, note: Note) -> None:
         self.notes.append(note)
 
-    def close(self, at: float, reason: EndReason, turns: Iterable[Turn]) -> None:
-        """End the story."""
-        self.last, self.ended, self.reason = at, at, reason
+    def tell_turns(self, turns: Iterable[Turn]) -> None:
+        """Take all turns of the call, in whatever order."""
         self.turns = sorted(turns, key=lambda turn: turn.began)
         for turn in self.turns:
             self.settle(turn)
@@ -269,22 +267,25 @@ def tell(lines: Iterable[Line]) -> Story:
     header = next(whole, None)
     if not isinstance(header, Header):
         raise LogError("the log does not begin with a header")
-    story, call = Story(header), Call(header.policy, 0.0)
+    story = Story(header)
+    settled: dict[str, Turn] = {}
     for line in whole:
         match line:
             case Entry():
-                call.handle(line.event, line.at)
                 story.feed(line.at, line.event, [name for name, _ in line.commands])
                 if not isinstance(line.event, e.CallerAudio):
                     story.entries.append(line)
             case Note():
                 story.note(line)
-            case Closed(at, reason):
-                story.close(at, reason, call.turns.turns)
+            case Settled(_, turn):
+                settled[turn.item_id] = turn
+            case Closed(at, reason, _, turns):
+                settled |= {turn.item_id: turn for turn in turns}
+                story.ended, story.reason = at, reason
+                story.last = max(story.last, at)
             case _:
                 pass
-    if story.ended is None:
-        story.turns = call.turns.turns
+    story.tell_turns(settled.values())
     return story
 
 

@@ -9,7 +9,7 @@ from gateway.call import commands as c
 from gateway.call import events as e
 from gateway.call.call import Call
 from gateway.call.policy import Policy
-from gateway.store.log import Closed, Entry, Header, Line, Note, named_commands
+from gateway.store.log import Closed, Entry, Header, Line, Note, Settled, named_commands
 
 WAY = 0.06
 """Seconds from the gateway to the carrier, and back."""
@@ -65,6 +65,9 @@ class Drama:
         self.lines.append(Entry(self.number, round(self.now, 6), event, named_commands(commands), placed))
         self.raw.append(("event", self.number, round(self.now, 6), event, commands, placed))
         self.commands += commands
+        settled = self.call.turns.take_settled()
+        self.lines += [Settled(self.now, turn) for turn in settled]
+        self.raw += [("settled", self.now, turn) for turn in settled]
         for command in commands:
             self._perform(command)
         return commands
@@ -80,7 +83,7 @@ class Drama:
                 self.idle_at = self.now + WAY
                 self.marks = [(self.now + 2 * WAY, name) for _, name in self.marks]
             case c.Finish(reason):
-                self.lines.append(Closed(self.now, reason))
+                self.lines.append(Closed(self.now, reason, dict(self.call.usage), tuple(self.call.turns.turns)))
                 usage = {"usage": self.call.usage, "turns": self.call.turns.turns}
                 self.raw.append(("closed", self.now, reason, usage))
                 self.over = True
