@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
@@ -15,17 +15,17 @@ from starlette.routing import BaseRoute
 
 from gateway.call.admission import Admission
 from gateway.carriers.token import StreamTokens
-from gateway.carriers.twilio.calls import TwilioCalls
+from gateway.carriers.twilio.accounts import TwilioAccounts
 from gateway.carriers.twilio.diagnosis import Refusals
-from gateway.carriers.twilio.rest import TwilioRest
 from gateway.carriers.twilio.signature import Verifier
 from gateway.carriers.twilio.twiml import Links
 from gateway.carriers.twilio.upgrade import MediaSocket
 from gateway.carriers.twilio.webhooks import Webhooks
 from gateway.config.directory import Directory
 from gateway.config.loader import load
+from gateway.config.numbers import Account
 from gateway.config.watch import Watcher
-from gateway.errors import ConfigError, Fault
+from gateway.errors import ConfigError, Fault, SettingsError
 from gateway.exchange import Exchange
 from gateway.realtime.agents import Agents
 from gateway.realtime.toolsloop import ToolsLoop
@@ -36,6 +36,7 @@ from gateway.store.projector import Projector
 from gateway.store.recording.shelf import Recordings
 from gateway.store.schema import prepare
 from gateway.web.health import Health
+from gateway.web.sounds import Sounds
 
 log = structlog.get_logger()
 
@@ -65,24 +66,25 @@ class Gateway:
         self.projector = Projector(url, settings.data_dir / "calls")
         self.logs = LogWriter(settings.data_dir / "calls", told=self.projector.told)
         self.recordings = Recordings(settings.data_dir / "recordings", settings.recordings_url)
-        twilio = self._carrier()
+        self.accounts = self._accounts()
         self.exchange = Exchange(
             directory=lambda: self.watcher.current,
             tokens=StreamTokens(settings.secret_key),
             admission=Admission(settings.max_calls),
             logs=self.logs,
             agents=self.agents,
-            carrier=lambda _account_sid: twilio,
+            carrier=self.accounts.calls,
             recordings=self.recordings,
             clock=time.monotonic,
             wall=time.time,
         )
         self.health = Health(self.exchange, lambda: self.watcher.current)
-        verifier = Verifier(settings.public_url, settings.stream_url, settings.twilio_auth_tokens)
+        verifier = Verifier(settings.public_url, settings.stream_url, settings.twilio_auth_tokens, self.accounts.tokens)
         refusals = Refusals(verifier)
         self.routes: list[BaseRoute] = [
             *Webhooks(self.exchange, verifier, self.links, refusals).routes(),
             *MediaSocket(self.exchange, verifier, refusals).routes(),
+            *Sounds(lambda: self.watcher.current).routes(),
             *self.health.routes(),
         ]
 
@@ -110,14 +112,23 @@ class Gateway:
             self.health.starting = False
             yield
 
-    def _carrier(self) -> TwilioCalls | None:
+    def _accounts(self) -> TwilioAccounts:
         settings = self.settings
-        if not settings.twilio_account_sid or not settings.twilio_auth_tokens:
-            return None
-        rest = TwilioRest(
-            settings.twilio_account_sid, settings.twilio_auth_tokens[0], settings.twilio_api_base_url, self.http
+        if self.watcher.current.accounts and not settings.public_url:
+            raise SettingsError(
+                "GATEWAY_PUBLIC_URL: required with accounts in _numbers.yaml; the URL that Twilio calls"
+            )
+
+        def table() -> Iterable[Account]:
+            return self.watcher.current.accounts.values()
+
+        return TwilioAccounts(
+            Account("", settings.twilio_account_sid, settings.twilio_auth_tokens),
+            table,
+            settings.twilio_api_base_url,
+            self.http,
+            self.links,
         )
-        return TwilioCalls(rest, self.links)
 
     def _swapped(self, _before: Directory, _after: Directory) -> None:
         self.health.faults = []

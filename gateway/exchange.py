@@ -22,8 +22,9 @@ from gateway.call.admission import Admission, Load
 from gateway.call.call import Call
 from gateway.call.events import ContinuationAsked, Event, HangUpAsked, StatusChanged
 from gateway.call.incoming import IncomingCall
-from gateway.call.moving import to_target
-from gateway.call.plan import Announce, Connect, Dial, HangUp, Markup, Plan, Reject, Say
+from gateway.call.moving import apology
+from gateway.call.outcome import Outcome
+from gateway.call.plan import Announce, Connect, HangUp, Markup, Plan, Reject, Say
 from gateway.call.playout import PlaybackState
 from gateway.call.policy import OnFailure
 from gateway.call.reason import EndReason
@@ -31,6 +32,7 @@ from gateway.call.state import FINAL_STATUSES
 from gateway.carriers.carrier import StreamSide, StreamStart
 from gateway.carriers.token import Claims, StreamTokens
 from gateway.config.directory import Directory
+from gateway.config.reception import answer
 from gateway.config.returns import may_return
 from gateway.config.schema import NOT_NEEDED, LineConfig
 from gateway.errors import TokenError
@@ -111,6 +113,7 @@ class Exchange:
         agents: opens model sessions.
         carrier: returns the API of the carrier that an account belongs to; None where there is none to be had.
         recordings: records the calls of lines that want it; None records none.
+        overrides: returns how a line answers for now, where an operator said so.
         clock: monotonic seconds.
         wall: Unix seconds; for expiry and display only.
     """
@@ -125,6 +128,7 @@ class Exchange:
         agents: Agents,
         carrier: Callable[[str], CarrierApi | None],
         recordings: Recordings | None = None,
+        overrides: Callable[[str], Outcome | None] = lambda _line: None,
         clock: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
@@ -136,6 +140,7 @@ class Exchange:
         self._agents = agents
         self._carrier = carrier
         self._recordings = recordings
+        self._overrides = overrides
         self._clock = clock
         self._wall = wall
         self._calls: dict[str, LiveCall] = {}
@@ -172,15 +177,21 @@ class Exchange:
                 live.incoming = incoming
                 live.offered = self._first(live)
             return live.offered
-        line = directory.find(incoming.called, incoming.line)
+        line = _line_of(incoming, directory)
         if line is None:
             log.warning(
                 "no-line", pii_called=incoming.called, line=incoming.line, remedy="gateway check lists the lines"
             )
             return (Reject("rejected"),)
+        answered = answer(line, self._overrides(line.id), self._wall())
+        if answered.why:
+            log.info("line-not-as-usual", line=line.id, why=answered.why, call_sid=incoming.call_sid)
+        if answered.plan is not None:
+            return answered.plan
+        line = answered.line
         refusal = self.admission.refuse(
             incoming.caller,
-            Load(len(self._calls), sum(call.line is line for call in self._calls.values()), self.draining),
+            Load(len(self._calls), sum(call.line.id == line.id for call in self._calls.values()), self.draining),
             self._clock(),
             per_caller=line.limits.calls_per_caller,
             per_line=line.limits.concurrent_calls,
@@ -205,7 +216,7 @@ class Exchange:
         """
         if not live.bridge.call.given_back:
             return False
-        line = directory.find(incoming.called, incoming.line)
+        line = _line_of(incoming, directory)
         if (
             line is not None
             and line.id == live.line.id
@@ -248,8 +259,7 @@ class Exchange:
     def apology(self, incoming: IncomingCall, error: str) -> Plan:
         """What the caller hears when nothing else works: the line's on_failure."""
         log.error("call-failed-over", error=error, line=incoming.line)
-        line = self._directory().find(incoming.called, incoming.line)
-        return _on_failure(line)
+        return _on_failure(_line_of(incoming, self._directory()))
 
     async def carry(self, start: StreamStart, stream: StreamSide) -> None:
         """Run a stream as part of its call until it is over.
@@ -397,7 +407,7 @@ class Exchange:
             call_id=live.call_id,
             call_sid=live.incoming.call_sid,
             account_sid=live.incoming.account_sid,
-            line=live.line.id,
+            line=live.line.key,
             snapshot=live.directory.hash,
             stream=live.visit,
             expires=int(self._wall()) + TOKEN_GOOD_FOR,
@@ -412,10 +422,10 @@ class Exchange:
         if claims.call_sid in self._past:
             raise TokenError("the stream's call is over")
         directory = self._directory()
-        line = directory.find("", claims.line)
+        line = directory.keyed(claims.line)
         if line is None or self.draining:
             raise TokenError("the stream's line is not answered here")
-        incoming = IncomingCall(claims.call_sid, claims.account_sid, caller="", called="", line=claims.line)
+        incoming = IncomingCall(claims.call_sid, claims.account_sid, caller="", called="", line=line.id)
         return self._begin(incoming, line, directory, call_id=claims.call_id)
 
     def _epilogue(self, incoming: IncomingCall, asked: ContinuationAsked) -> Plan:
@@ -430,16 +440,16 @@ class Exchange:
         return (sorry[0], HangUp()) if asked.dial_status else sorry
 
 
+def _line_of(incoming: IncomingCall, directory: Directory) -> LineConfig | None:
+    # A caller who hides their number has none to stay on one side of a canary by; this call stays on its own.
+    caller = incoming.caller if incoming.caller.startswith(("+", "sip:", "client:")) else incoming.call_sid
+    return directory.find(incoming.called, incoming.line, account=incoming.account_sid, caller=caller)
+
+
 def _on_failure(line: LineConfig | None) -> Plan:
     if line is None:
         return (Say(OnFailure().say), HangUp())
-    policy = line.policy()
-    say = Say(policy.on_failure.say, line.language)
-    target = policy.transfers.get(policy.on_failure.then)
-    if target is None:
-        return (say, HangUp())
-    verb = to_target(replace(target, refer=False), {})
-    return (say, replace(verb, ask_after=False) if isinstance(verb, Dial) else verb)
+    return apology(line.policy())
 
 
 def notice(line: LineConfig) -> Plan:

@@ -34,7 +34,7 @@ from gateway.call.commands import (
 from gateway.call.floor import Floor
 from gateway.call.keypad import Keypad
 from gateway.call.moving import back_to, ring_time, to_target
-from gateway.call.plan import Connect, HangUp, Plan, Return, Say
+from gateway.call.plan import Announce, Connect, HangUp, Plan, Return, Say
 from gateway.call.playout import ItemKey, PlaybackState, Playout
 from gateway.call.policy import Policy
 from gateway.call.reason import EndReason
@@ -396,7 +396,7 @@ class Call:
 
     def _failure_plan(self) -> Plan:
         policy = self.policy.on_failure
-        say = Say(policy.say, self.policy.language)
+        say = policy.words(self.policy.language)
         target = self.policy.transfers.get(policy.then)
         return (say, to_target(target, self._noted)) if target is not None else (say, *self._farewell())
 
@@ -598,7 +598,7 @@ class Call:
             case _:
                 assert_never(self.state)
 
-    def _end_or_give_back(self, reason: EndReason, now: float, *first: Say) -> None:
+    def _end_or_give_back(self, reason: EndReason, now: float, *first: Say | Announce) -> None:
         """Answer the carrier with the end of the call, or with its sender's URL."""
         self.reason = reason
         self._plan = (*first, *self._farewell())
@@ -640,7 +640,7 @@ class Call:
         if dial_status in {"completed", "answered"}:
             self._end_or_give_back(self.reason or EndReason("success", "transferred"), now)
         elif self._agent_state == "lost" or self.reason is not None:
-            say = Say(self.policy.on_failure.say, self.policy.language)
+            say = self.policy.on_failure.words(self.policy.language)
             self._end_or_give_back(self.reason or EndReason("carrier", f"transfer-{dial_status}"), now, say)
         else:
             self._note = f"The transfer failed ({dial_status}). Tell the caller, and offer other help."

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from gateway.call.plan import Dial, Enqueue, Plan, Refer, Return, Verb
-from gateway.call.policy import Target
+from gateway.call.plan import Dial, Enqueue, HangUp, Plan, Refer, Return, Verb
+from gateway.call.policy import Policy, Target
 from gateway.call.reason import EndReason
 
 MAX_ATTRIBUTES: Final = 1024
@@ -26,6 +27,16 @@ def to_target(target: Target, noted: Mapping[str, str]) -> Verb:
     if target.refer:
         return Refer(target.to)
     return Dial(target.to, target.timeout_s, target.caller_id)
+
+
+def apology(policy: Policy) -> Plan:
+    """Return a line's on_failure as a plan that the carrier follows without asking us again."""
+    say = policy.on_failure.words(policy.language)
+    target = policy.transfers.get(policy.on_failure.then)
+    if target is None:
+        return (say, HangUp())
+    verb = to_target(replace(target, refer=False), {})
+    return (say, replace(verb, ask_after=False) if isinstance(verb, Dial) else verb)
 
 
 def task_attributes(fixed: Mapping[str, str], noted: Mapping[str, str]) -> str:

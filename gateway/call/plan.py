@@ -67,7 +67,10 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """A sound file of the operator's, fetched and played by the carrier; ``text`` is what it says."""
+    """A sound file of the operator's, fetched and played by the carrier; ``text`` is what it says.
+
+    ``url`` is absolute, or a path of the gateway's own that begins with a slash.
+    """
 
     url: str
     text: str = ""
@@ -83,6 +86,11 @@ class Reject:
     """Refuse the call unanswered; only as a plan's only verb."""
 
     reason: Literal["busy", "rejected"] = "busy"
+
+
+def words(text: str, language: str, sound: str = "") -> Say | Announce:
+    """Return the verb that says a text: in the carrier's voice, or as the recording that is found at ``sound``."""
+    return Announce(sound, text) if sound else Say(text, language)
 
 
 Verb: TypeAlias = Connect | Dial | Enqueue | Refer | Return | Markup | Say | Announce | HangUp | Reject

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from gateway.call.plan import Announce, Say, words
+
 EndRoute: TypeAlias = Literal["stream", "rest"]
 """How a call is ended or moved: by closing the stream and answering what the carrier then asks, or by its REST API."""
 
@@ -56,6 +58,12 @@ class OnFailure:
     say: str = "We are sorry, we have a technical problem. Please call again later."
     then: str = ""
     """The name of a transfer target; empty ends the call."""
+    sound: str = ""
+    """Where the carrier finds a recording of ``say``; empty leaves it to the carrier's voice."""
+
+    def words(self, language: str) -> Say | Announce:
+        """Return the verb that says it."""
+        return words(self.say, language, self.sound)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.show import print_faults, print_line, print_table
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, Fault
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from gateway.config.directory import Directory
+    from gateway.config.numbers import Claim
+
+
+LAID_OVER = ("TransferConfig", "HoursConfig")
+"""Parts of a number's row of which some keys may be left to the line."""
 
 
 class Kind(enum.StrEnum):
@@ -21,6 +28,7 @@ class Kind(enum.StrEnum):
 
     LINE = "line"
     AGENT = "agent"
+    NUMBERS = "numbers"
 
 
 def register(app: typer.Typer) -> None:
@@ -32,18 +40,34 @@ def register(app: typer.Typer) -> None:
 def check(
     path: Annotated[Path | None, typer.Argument(help="The folder of lines.", show_default="agents_config")] = None,
     *,
+    env: Annotated[
+        str, typer.Option("--env", help="Check this environment's table of numbers alone.", show_default="GATEWAY_ENV")
+    ] = "",
     json: Annotated[bool, typer.Option("--json", help="One JSON object for each fault or line.")] = False,
 ) -> None:
-    """Check every file of the folder; exit with 1 where something is wrong."""
-    from gateway.cli.folder import config_folder  # noqa: PLC0415 - heavy
-    from gateway.config.loader import load  # noqa: PLC0415 - heavy
+    """Check every file of the folder, all tables of numbers too; exit with 1 where something is wrong."""
+    from gateway.cli.folder import config_folder, environment_name  # noqa: PLC0415 - heavy
+    from gateway.config.folder import read_folder  # noqa: PLC0415 - heavy
+    from gateway.config.loader import parse  # noqa: PLC0415 - heavy
+    from gateway.config.table import environments  # noqa: PLC0415 - heavy
 
     folder = config_folder(path)
+    here = env or environment_name()
+    faults: dict[Fault, None] = {}
+    directory: Directory | None = None
     try:
-        directory = load(folder)
+        content = read_folder(folder)
+        for each in dict.fromkeys([here, *([] if env else environments(content))]):
+            try:
+                checked = parse(content, env=each)
+                directory = directory or checked
+            except ConfigError as error:
+                faults |= dict.fromkeys(error.faults)
     except ConfigError as error:
-        print_faults(error.faults, json=json)
-        raise typer.Exit(1) from None
+        faults |= dict.fromkeys(error.faults)
+    if faults or directory is None:
+        print_faults([*faults], json=json)
+        raise typer.Exit(1)
     rows = [*_rows(directory)]
     if json:
         for row in rows:
@@ -69,11 +93,16 @@ def check(
 def schema(
     kind: Annotated[Kind, typer.Argument(help="The kind of file.")] = Kind.LINE,
 ) -> None:
-    """Print the JSON Schema of a line's file (or of a file in agents/), for editors."""
+    """Print the JSON Schema of a line's file (or of a file in agents/, or the table of numbers), for editors."""
+    from gateway.config.numbers import NumbersFile  # noqa: PLC0415 - heavy
     from gateway.config.schema import AgentFile, LineFile  # noqa: PLC0415 - heavy
 
-    model = LineFile if kind is Kind.LINE else AgentFile
+    models: dict[Kind, type[BaseModel]] = {Kind.LINE: LineFile, Kind.AGENT: AgentFile, Kind.NUMBERS: NumbersFile}
+    model = models[kind]
     described = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
+    if kind is Kind.NUMBERS:
+        for part in LAID_OVER:  # A row is laid over its line, which has the rest.
+            described["$defs"][part].pop("required", None)
     typer.echo(jsonlib.dumps(described, indent=2, ensure_ascii=False))
 
 
@@ -82,7 +111,7 @@ def _rows(directory: Directory) -> list[dict[str, Any]]:
         {
             "line": line.id,
             "label": line.label,
-            "numbers": list(line.numbers),
+            "numbers": [_shown(claim) for claim in directory.claims if claim.line.id == line.id],
             "default": line.default,
             "agents": [*line.agents] or [line.agent],
             "tools": sorted({tool for agent in line.agents.values() for tool in agent.tools}),
@@ -91,3 +120,9 @@ def _rows(directory: Directory) -> list[dict[str, Any]]:
         }
         for line in directory.lines.values()
     ]
+
+
+def _shown(claim: Claim) -> str:
+    account = f" ({claim.account})" if claim.account else ""
+    canary = f", {claim.percent:g} % {claim.canary.id}" if claim.canary else ""
+    return f"{claim.pattern.text}{account}{canary}"

@@ -14,3 +14,8 @@ def config_folder(given: Path | None) -> Path:
         SettingsError: a setting can't be read at all.
     """
     return given if given is not None else read_loosely().config_dir
+
+
+def environment_name() -> str:
+    """Return the environment whose table of numbers is meant, as the settings say."""
+    return read_loosely().env

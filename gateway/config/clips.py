@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 
 from gateway.audio import frames, wav
 from gateway.call.policy import Clip
+
+SOUND_PATH = "/twilio/clips/"
+"""Where the carrier fetches recordings that it plays itself."""
+
+
+def sound_name(content: bytes) -> str:
+    """Return what a recording is called there: only who has the file can know it."""
+    return f"{hashlib.sha256(content).hexdigest()[:32]}.wav"
 
 
 def read_clip(content: bytes, text: str = "") -> Clip:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import SecretStr
@@ -31,33 +31,43 @@ def check_environment(tree: Fields, environment: Mapping[str, str] | None) -> It
         tree: a line's file, laid over the defaults.
         environment: what the references are filled in from; None leaves them unchecked (on a machine without secrets).
     """
+    yield from check_unread(tree, _takes, "the environment is read in model.url and model.headers only")
     for path, leaf in _leaves(tree):
-        text = str(leaf.value)
         if not _takes(path):
-            if match := ENVIRONMENT.search(text):
-                where = "the environment is read in model.url and model.headers only"
-                yield leaf.find(match[0]).fault(f"{match[0]} has no meaning here", where)
             continue
-        for reference in _REFERENCE.findall(text):
-            match = ENVIRONMENT.fullmatch(reference)
-            if not match:
-                remedy = "write ${NAME}, in capitals, digits and _"
-                yield leaf.find(reference).fault(f"{reference} is not a name of the environment", remedy)
-            elif environment is not None and match["name"] not in environment:
-                remedy = f"set {match['name']} before the gateway starts"
-                yield leaf.find(reference).fault(f"{match['name']} is not set in the environment", remedy)
+        yield from _check_references(leaf, environment)
         yield from _check_header(leaf, str(path[-1])) if path[1] == "headers" else _check_url(leaf, environment)
+
+
+def check_unread(tree: Fields, takes: Callable[[Path], bool], remedy: str) -> Iterator[Fault]:
+    """Go through references to the environment that stand where none is read."""
+    for path, leaf in _leaves(tree):
+        if not takes(path) and (match := ENVIRONMENT.search(str(leaf.value))):
+            yield leaf.find(match[0]).fault(f"{match[0]} has no meaning here", remedy)
+
+
+def check_secret(leaf: Leaf, what: str, example: str, environment: Mapping[str, str] | None) -> Iterator[Fault]:
+    """Go through what is wrong with a value that must come from the environment as a whole."""
+    yield from _check_references(leaf, environment)
+    if _REFERENCE.sub("", str(leaf.value)).strip(", ") != "":
+        yield leaf.place.fault(f"{what} stands in plain text", f'keep it in the environment: "${{{example}}}"')
+
+
+def names_in_text(text: str) -> set[str]:
+    """Return the variables of the environment that a text refers to."""
+    return {match["name"] for match in ENVIRONMENT.finditer(text)}
 
 
 def fill_model(model: ModelConfig, environment: Mapping[str, str] | None) -> ModelConfig:
     """Return the model with its URL and headers filled in; without an environment, unchanged."""
     if environment is None:
         return model
-    headers = {name: SecretStr(_fill(value.get_secret_value(), environment)) for name, value in model.headers.items()}
-    return model.model_copy(update={"url": model.url and _fill(model.url, environment), "headers": headers})
+    headers = {name: SecretStr(fill(value.get_secret_value(), environment)) for name, value in model.headers.items()}
+    return model.model_copy(update={"url": model.url and fill(model.url, environment), "headers": headers})
 
 
-def _fill(text: str, environment: Mapping[str, str]) -> str:
+def fill(text: str, environment: Mapping[str, str]) -> str:
+    """Return a text with its references to the environment filled in."""
     return ENVIRONMENT.sub(lambda match: environment.get(match["name"], ""), text)
 
 
@@ -69,6 +79,17 @@ def _takes(path: Path) -> bool:
     return path[:2] in {("model", "url"), ("model", "headers")}
 
 
+def _check_references(leaf: Leaf, environment: Mapping[str, str] | None) -> Iterator[Fault]:
+    for reference in _REFERENCE.findall(str(leaf.value)):
+        match = ENVIRONMENT.fullmatch(reference)
+        if not match:
+            remedy = "write ${NAME}, in capitals, digits and _"
+            yield leaf.find(reference).fault(f"{reference} is not a name of the environment", remedy)
+        elif environment is not None and match["name"] not in environment:
+            remedy = f"set {match['name']} before the gateway starts"
+            yield leaf.find(reference).fault(f"{match['name']} is not set in the environment", remedy)
+
+
 def _check_header(leaf: Leaf, name: str) -> Iterator[Fault]:
     text = str(leaf.value)
     if not _REFERENCE.search(text) and (_SECRET_NAME.search(name) or _SECRET_VALUE.search(text)):
@@ -78,7 +99,7 @@ def _check_header(leaf: Leaf, name: str) -> Iterator[Fault]:
 
 
 def _check_url(leaf: Leaf, environment: Mapping[str, str] | None) -> Iterator[Fault]:
-    text = _fill(str(leaf.value), environment) if environment is not None else str(leaf.value)
+    text = fill(str(leaf.value), environment) if environment is not None else str(leaf.value)
     if text.startswith("${") or (environment is not None and not text):
         return  # What it is shows when it is filled in; that it is missing was said.
     parts = urlsplit(text)

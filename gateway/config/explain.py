@@ -23,6 +23,11 @@ _MISPLACED = {
     "prompt": "write instructions:, or model: {prompt: {id: ...}}",
     "phone": "write number:",
     "name": "write label:",
+    "holidays": "holidays: belongs under hours:",
+    "canary": "canary: belongs to a number, in _numbers.yaml",
+    "account": "account: belongs to a number, in _numbers.yaml",
+    "accounts": "accounts: belongs to _numbers.yaml",
+    "schema": "schema: belongs to _numbers.yaml",
     "turn_detection": "turn_detection: belongs under model:",
     "transcription": "transcription: belongs under model:",
     "noise_reduction": "noise_reduction: belongs under model:",
@@ -44,8 +49,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"there is {', '.join(names)}" if names else ""
 
 
-def check(model: type[Model], tree: Fields) -> tuple[Model | None, list[Fault]]:
-    """Read a tree as a model.
+def check(model: type[Model], tree: Fields, *, partial: bool = False) -> tuple[Model | None, list[Fault]]:
+    """Read a tree as a model; ``partial`` is whether it is laid over something else, so that keys may be missing.
 
     Returns:
         The model, or None where anything is wrong; and all faults, not only the first ones.
@@ -57,7 +62,7 @@ def check(model: type[Model], tree: Fields) -> tuple[Model | None, list[Fault]]:
             checked = model.model_validate(plain(rest))
         except ValidationError as error:
             errors = error.errors(include_url=False)
-            if again:  # What was wrong is gone by now, which must not be said to be missing.
+            if again or partial:  # What was wrong is gone by now, which must not be said to be missing.
                 errors = [each for each in errors if each["type"] not in _MISSING]
             faults += [fault for fault in (_explain(model, rest, each) for each in errors) if fault not in faults]
             pruned = _without(rest, errors)
@@ -80,7 +85,8 @@ def _without(tree: Fields, errors: list[Any]) -> Fields:
 def _explain(model: type[BaseModel], tree: Fields, error: Any) -> Fault:
     path, key_place, found = locate(tree, error["loc"])
     kind, context = error["type"], error.get("ctx", {})
-    place = key_place if kind in {"extra_forbidden", "missing"} or isinstance(found, Fields) else found.place
+    is_key = kind in {"extra_forbidden", "missing"} or error["loc"][-1:] == ("[key]",)
+    place = key_place if is_key or isinstance(found, Fields) else found.place
     match kind:
         case "wrong" | "unsupported" | "lacking":
             return place.fault(context["message"], context["remedy"])
@@ -169,7 +175,7 @@ def _fields_at(model: type[BaseModel], path: Path) -> Iterator[str]:
     for part in path:
         kinds = [deeper for kind in kinds for deeper in _step(kind, str(part))]
     for kind in kinds:
-        yield from kind.model_fields
+        yield from (field.alias or name for name, field in kind.model_fields.items())
 
 
 def _step(kind: type[BaseModel], part: str) -> Iterator[Any]:

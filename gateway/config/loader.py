@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,35 +13,38 @@ from gateway.config.explain import check
 from gateway.config.folder import Folder, read_folder
 from gateway.config.line import Line
 from gateway.config.names import check_agent
-from gateway.config.not_yet import refuse_file, refuse_in_agent, refuse_in_line
+from gateway.config.not_yet import refuse_in_agent, refuse_in_line
+from gateway.config.parts import Parts
 from gateway.config.python_names import UserPython
 from gateway.config.schema import AgentFile, LineConfig
-from gateway.config.tree import Fields, Leaf, Place, merge
+from gateway.config.table import Row, Table, claims_of
+from gateway.config.tree import Fields, Place, merge
 from gateway.config.units import NAME
 from gateway.config.yaml import read_yaml
 from gateway.errors import ConfigError, Fault
 
-_DEFAULTS = "_defaults.yaml"
-_OF_ONE_LINE = ("number", "numbers", "default")
+ENVIRONMENT_NAME = "GATEWAY_ENV"
+"""The variable that says which table of numbers is read."""
 
 
-def load(folder: Path, environment: Mapping[str, str] | None = None) -> Directory:
+def load(folder: Path, environment: Mapping[str, str] | None = None, env: str = "") -> Directory:
     """Read a folder of lines.
 
     Args:
         folder: such as ``agents_config``.
         environment: what ``${NAME}`` is filled in from; None leaves it as it stands, which is enough for checking
             but not for calling.
+        env: which table of numbers is read, ``_numbers.<env>.yaml``; by default the environment's ``GATEWAY_ENV``.
 
     Raises:
         ConfigError: with every fault of every file, in the order of files and lines.
     """
-    return parse(read_folder(folder), environment)
+    return parse(read_folder(folder), environment, env)
 
 
-def parse(folder: Folder, environment: Mapping[str, str] | None = None) -> Directory:
+def parse(folder: Folder, environment: Mapping[str, str] | None = None, env: str = "") -> Directory:
     """Make a snapshot of a folder that has been read; as :func:`load`."""
-    return _Load(folder, environment).directory()
+    return _Load(folder, environment, env or (environment or {}).get(ENVIRONMENT_NAME, "")).directory()
 
 
 @dataclass(slots=True)
@@ -49,37 +53,46 @@ class _Load:
 
     folder: Folder
     environment: Mapping[str, str] | None
+    env: str
     faults: list[Fault] = field(default_factory=list)
-    trusted: bool = True
-    """Whether the defaults could be read; names in lines mean nothing without them."""
+    unread: set[str] = field(default_factory=set)
+    """Lines whose files are no YAML: they exist, and more can't be said of them."""
 
     def directory(self) -> Directory:
-        defaults = self._defaults()
+        parts = Parts.read(self.folder, self.faults)
         shared = dict(self._shared_agents())
         python = UserPython(self.folder)
-        lines = [*self._lines(defaults, shared, python)]
+        lines = {line.id: line for line in self._lines(parts, shared, python)}
+        self.faults += parts.check_unused()
         self._check_shared(shared, lines, python)
-        self.faults += _claims(lines)
+        table = Table.read(self.folder, self.env, self.environment, self.faults)
+        rows = table.rows(lines, self.unread)
         if not lines and not self.faults:
-            here = Fault(
-                self.folder.shown(""), 1, 1, "there is no line in the folder", "gateway init writes a first one"
-            )
-            self.faults.append(here)
+            here = self.folder.shown("")
+            self.faults.append(Fault(here, 1, 1, "there is no line in the folder", "gateway init writes a first one"))
         if self.faults:
             raise ConfigError(sorted(set(self.faults), key=lambda fault: (fault.file, fault.line, fault.column)))
-        configs: dict[str, LineConfig] = {}
-        settings: dict[str, tuple[Setting, ...]] = {}
-        for line in lines:
-            configs[line.id] = line.build(self.environment)
-            settings[line.id] = line.settings()
-        if self.faults:
-            raise ConfigError(self.faults)
+        return self._built(lines, table, rows)
+
+    def _built(self, lines: Mapping[str, Line], table: Table, rows: list[Row]) -> Directory:
+        made = [*lines.values(), *(line for row in rows for line in row.variants())]
+        configs: dict[int, LineConfig] = {id(line): line.build(self.environment) for line in made}
+        settings: dict[str, tuple[Setting, ...]] = {configs[id(line)].key: line.settings() for line in made}
+        environment = {line.id: line.environment_names() | table.environment_names(line.id, rows) for line in made}
+        accounts = table.accounts()
+        sids = {name: account.sid for name, account in accounts.items()}
         return Directory(
             folder=self.folder.path,
             hash=self.folder.hash,
-            lines=MappingProxyType(configs),
+            lines=MappingProxyType({line.id: configs[id(line)] for line in lines.values()}),
             settings=MappingProxyType(settings),
-            environment=MappingProxyType({line.id: line.environment_names() for line in lines}),
+            environment=MappingProxyType(environment),
+            claims=claims_of(lines.values(), rows, lambda line: configs[id(line)], sids),
+            accounts=MappingProxyType(accounts),
+            sounds=MappingProxyType({name: sound for line in made for name, sound in line.sounds().items()}),
+            files=MappingProxyType(
+                {name: hashlib.sha256(content).hexdigest() for name, content in self.folder.files.items()}
+            ),
         )
 
     def _named(self, prefix: str) -> Iterator[tuple[str, str]]:
@@ -103,22 +116,6 @@ class _Load:
         self.faults += faults
         return tree
 
-    def _defaults(self) -> Fields | None:
-        for name in sorted(self.folder.files):
-            if fault := refuse_file(name):
-                here = Fault(self.folder.shown(name), fault.line, fault.column, fault.message, fault.remedy)
-                self.faults.append(here)
-        if _DEFAULTS not in self.folder.files:
-            return None
-        tree = self._read(_DEFAULTS)
-        self.trusted = tree is not None
-        for key in _OF_ONE_LINE:
-            if tree and key in tree.values:
-                place = tree.values[key].place
-                self.faults.append(place.fault(f"{key} can't be shared by all lines", "write it in one line's file"))
-                tree = tree.without((key,))
-        return tree
-
     def _shared_agents(self) -> Iterator[tuple[str, Fields]]:
         for name, stem in self._named("agents/"):
             tree = self._read(name)
@@ -130,39 +127,26 @@ class _Load:
             self.faults += check(AgentFile, tree)[1]
             yield stem, tree
 
-    def _lines(self, defaults: Fields | None, shared: Mapping[str, Fields], python: UserPython) -> Iterator[Line]:
+    def _lines(self, parts: Parts, shared: Mapping[str, Fields], python: UserPython) -> Iterator[Line]:
         for name, stem in self._named(""):
             written = self._read(name)
             if written is None:
+                self.unread.add(stem)
                 continue
-            tree, faults = refuse_in_line(merge(defaults, written))
+            laid, trusted = parts.under(written)
+            tree, faults = refuse_in_line(laid)
             self.faults += faults
-            line = Line(stem, self.folder, written, tree, shared, python)
-            self.faults += line.check(self.environment, names=self.trusted)
+            line = Line(stem, self.folder, written, tree, shared, python, laid=laid)
+            found = line.check(self.environment, names=trusted)
+            if found or not trusted:
+                self.unread.add(stem)
+            self.faults += found
             yield line
 
-    def _check_shared(self, shared: Mapping[str, Fields], lines: list[Line], python: UserPython) -> None:
+    def _check_shared(self, shared: Mapping[str, Fields], lines: Mapping[str, Line], python: UserPython) -> None:
         """Check the shared agents that no line uses; nobody else would."""
-        known = {**shared, **{name: agent for line in lines for name, agent in line.names.own.items()}}
-        used = {name for line in lines for name in line.names.reached()}
+        known = {**shared, **{name: agent for line in lines.values() for name, agent in line.names.own.items()}}
+        used = {name for line in lines.values() for name in line.names.reached()}
         for name, agent in shared.items():
             if name not in used:
                 self.faults += check_agent(name, agent, known, python)
-
-
-def _claims(lines: list[Line]) -> Iterator[Fault]:
-    """Go through the numbers, and the role of default, that more than one line claims."""
-    first: dict[str, tuple[str, Place]] = {}
-    for line in lines:
-        leaves = [leaf for leaf in (line.written.text("number"), *line.written.texts("numbers")) if leaf]
-        default = line.written.get("default")
-        if isinstance(default, Leaf) and default.value is True:
-            leaves.append(default)
-        for leaf in leaves:
-            claim = "default: true" if leaf is default else str(leaf.value)
-            if claim not in first:
-                first[claim] = line.id, leaf.place
-                continue
-            other, place = first[claim]
-            what = "listed twice" if other == line.id else f"claimed by the line {other} as well"
-            yield leaf.place.fault(f"{claim} is {what}, at {place}:{place.column}", "keep one of the two")

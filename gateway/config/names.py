@@ -55,10 +55,17 @@ class LineNames:
             return str(leaf.value)
         return next(iter(self.own)) if len(self.own) == 1 else None
 
+    @property
+    def night(self) -> str | None:
+        """The agent who picks up outside the hours, where one does."""
+        leaf = self.tree.text("hours", "closed")
+        kind, _, name = str(leaf.value).partition(":") if leaf else ("", "", "")
+        return name if kind == "agent" else None
+
     def reached(self) -> dict[str, Fields]:
         """Return the agents that a caller can get to, the one who picks up first."""
         found: dict[str, Fields] = {}
-        ahead = [self.entry] if self.entry in self.known else []
+        ahead = [name for name in (self.entry, self.night) if name in self.known]
         while ahead:
             name = str(ahead.pop(0))
             if name in self.known and name not in found:
@@ -88,7 +95,9 @@ def check_names(line: LineNames) -> Iterator[Fault]:
             if name not in reached:
                 yield entry.place.fault(f"no agent hands over to {name}", "add it to another's handoffs:, or remove it")
     yield from _check_guardrails(line.tree, line.python)
-    yield from _check_failure(line.tree)
+    yield from _check_hours(line)
+    for path in (("on_failure", "then"), ("hours", "closed"), ("hours", "closed", "then")):
+        yield from _check_target(line.tree, path)
     yield from _check_model(line.tree, reached)
     yield from _check_way_back(line.tree)
 
@@ -183,8 +192,16 @@ def _first(tree: Fields) -> Place:
     return Place(tree.place.file, 1, 1)
 
 
-def _check_failure(tree: Fields) -> Iterator[Fault]:
-    leaf = tree.text("on_failure", "then")
+def _check_hours(line: LineNames) -> Iterator[Fault]:
+    leaf = line.tree.text("hours", "closed")
+    if leaf is None or line.night is None or line.night in line.known:
+        return
+    remedy = nearest(line.night, line.known) or "write it under agents:, or as agents/<name>.yaml"
+    yield leaf.place.fault(f"there is no agent {line.night}", remedy)
+
+
+def _check_target(tree: Fields, path: tuple[str, ...]) -> Iterator[Fault]:
+    leaf = tree.text(*path)
     target = str(leaf.value).removeprefix("transfer:") if leaf else ""
     if leaf and str(leaf.value).startswith("transfer:") and target not in tree.fields("transfer"):
         remedy = nearest(target, tree.fields("transfer")) or "add it to transfer:"

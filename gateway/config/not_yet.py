@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,15 +22,6 @@ def _is_warm(tree: Tree) -> bool:
     return isinstance(tree, Leaf) and tree.value == "warm"
 
 
-def _is_by_language(tree: Tree) -> bool:
-    keys = [*tree.values] if isinstance(tree, Fields) else []
-    return (
-        bool(keys)
-        and all(re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", key) for key in keys)
-        and "-" in "".join(keys)
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _NotYet:
     """A key (``*`` is any name), when it is not supported yet, what it is called, and what to do meanwhile."""
@@ -43,21 +33,12 @@ class _NotYet:
 
 
 _LINE = (
-    _NotYet(("extends",), "extends", "put what all lines share into _defaults.yaml"),
-    _NotYet(("hours",), "opening hours (hours)", "the line answers at any time; remove it"),
-    _NotYet(("holidays",), "holidays", "the line answers on any day; remove it"),
     _NotYet(("keys",), "keypad menus (keys)", "remove it; the agent can be given the tool transfer"),
     _NotYet(("transcript",), "keeping and redacting transcripts (transcript)", "remove it"),
-    _NotYet(("canary",), "canary lines (canary)", "remove it"),
-    _NotYet(("account",), "several carrier accounts (account)", "set TWILIO_ACCOUNT_SID and remove it"),
-    _NotYet(("accounts",), "several carrier accounts (accounts)", "set TWILIO_ACCOUNT_SID and remove it"),
-    _NotYet(("schema",), "schema versions (schema)", "remove it"),
     _NotYet(("mcp",), "MCP servers (mcp)", "write the tool as a function in tools/"),
     _NotYet(("voicemail",), "voicemail", "remove it"),
-    _NotYet(("greeting",), "a greeting for each language", "write one text, or {clip, text}", _is_by_language),
     _NotYet(("instructions",), "instructions for each language", "write one text", _is_map),
     _NotYet(("language",), "several languages", "write one, such as en-US", lambda tree: not isinstance(tree, Leaf)),
-    _NotYet(("on_failure", "say"), "a text for each language", "write one text", _is_map),
     _NotYet(("transfer", "*", "mode"), "warm transfer (mode: warm)", "write mode: cold, or remove it", _is_warm),
     _NotYet(("transfer", "*", "if_failed"), "if_failed", "remove it; the call ends if nobody answers"),
     _NotYet(("limits", "cost"), "cost limits (cost)", "remove it; max_duration and concurrent_calls bound the cost"),
@@ -82,18 +63,6 @@ def refuse_in_line(tree: Fields) -> tuple[Fields, list[Fault]]:
 def refuse_in_agent(tree: Fields) -> tuple[Fields, list[Fault]]:
     """Return a shared agent without what is not supported yet, and a fault for each such key."""
     return _refuse(tree, _AGENT)
-
-
-def refuse_file(name: str) -> Fault | None:
-    """Return the fault of a file whose name says that it is something not supported yet."""
-    here = Place(name, 1, 1)
-    if re.fullmatch(r"_numbers(\..+)?\.yaml", name):
-        return here.fault(f"not supported yet: a table of numbers ({name})", "write number: into each line's file")
-    if name.startswith("_") and name != "_defaults.yaml":
-        return here.fault(
-            f"not supported yet: shared parts of lines ({name})", "put what all lines share into _defaults.yaml"
-        )
-    return None
 
 
 def _refuse(tree: Fields, rows: tuple[_NotYet, ...]) -> tuple[Fields, list[Fault]]:

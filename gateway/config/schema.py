@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from gateway.call.moving import MAX_ATTRIBUTES, task_attributes
+from gateway.call.outcome import Outcome
 from gateway.call.policy import BargeIn, Clip, EndRoute, OnFailure, Policy, Target
+from gateway.config.addresses import Address
+from gateway.config.hours import Hours
 from gateway.config.model_options import (
     ModelConfig,
     PromptConfig,
@@ -22,6 +26,8 @@ from gateway.config.model_options import (
     TurnDetectionConfig,
     VoiceConfig,
 )
+from gateway.config.opening import ClosedRejectConfig, ClosedSayConfig, HoursConfig, check_then
+from gateway.config.spoken import Spoken, SpokenClip
 from gateway.config.twiml_file import as_markup
 from gateway.config.units import (
     Checked,
@@ -46,7 +52,9 @@ __all__ = [
     "AgentFile",
     "ApprovalsConfig",
     "BargeInConfig",
-    "GreetingClip",
+    "ClosedRejectConfig",
+    "ClosedSayConfig",
+    "HoursConfig",
     "LimitsConfig",
     "LineConfig",
     "LineFile",
@@ -54,7 +62,9 @@ __all__ = [
     "OnFailureConfig",
     "PromptConfig",
     "ReasoningConfig",
+    "Recording",
     "RecordingConfig",
+    "SpokenClip",
     "TracingConfig",
     "TranscriptionConfig",
     "TransferConfig",
@@ -88,13 +98,6 @@ class AgentFile(Checked):
     )
     needs_approval: tuple[str, ...] = Field(default=(), description="Those of its tools that wait for a yes.")
     guardrails: tuple[str, ...] = Field(default=(), description="Checks of what this agent says; as on the line.")
-
-
-class GreetingClip(Checked):
-    """A recorded greeting."""
-
-    clip: str = Field(min_length=1, description="A WAV file in the folder, such as `clips/hello.wav`.")
-    text: str = Field(default="", description="What it says, for the transcript and for the agent.")
 
 
 def _check_workflow(value: str) -> str:
@@ -144,14 +147,6 @@ class TransferConfig(Checked):
         return self
 
 
-def _check_next(value: str) -> str:
-    if value in {"voicemail", "reject"} or value.startswith("agent:"):
-        raise wrong(f"not supported yet: then: {value}", "write hang_up, or transfer:<name>", unsupported=True)
-    if value != "hang_up" and not value.startswith("transfer:"):
-        raise wrong(f"{value!r} is nothing that can follow", "write hang_up, or transfer:<name>")
-    return value
-
-
 def _check_url(value: str) -> str:
     if value and not re.fullmatch(r"https://[^\s/]+/\S+", value):
         raise wrong(f"{value!r} is no https address", "the carrier must be able to fetch it")
@@ -161,8 +156,8 @@ def _check_url(value: str) -> str:
 class OnFailureConfig(Checked):
     """What the caller hears when the agent can't speak."""
 
-    say: str = Field(default=OnFailure().say, min_length=1, description="A sentence in the carrier's voice.")
-    then: Annotated[str, AfterValidator(_check_next)] = Field(
+    say: Spoken = Field(default=OnFailure().say, description="A sentence in the carrier's voice, or a recording.")
+    then: Annotated[str, AfterValidator(check_then)] = Field(
         default="hang_up", description="`hang_up`, or `transfer:<name>`."
     )
 
@@ -209,9 +204,8 @@ class RecordingConfig(Checked):
     """Whether calls are recorded, and what callers are told before they are."""
 
     mode: Literal["off", "dual"] = Field(default="off", description="`dual`: caller and agent on a channel each.")
-    consent: str = Field(
+    consent: Spoken = Field(
         default="",
-        max_length=500,
         description="What callers are told, in the carrier's voice, before anything is recorded; or `not-needed`. "
         "Without it nothing can be recorded.",
     )
@@ -228,28 +222,25 @@ class RecordingConfig(Checked):
             raise wrong("nothing says that callers consent to be recorded", "add consent: the sentence they hear first")
         if self.consent == NOT_NEEDED and not self.reason:
             raise wrong("consent: not-needed has no reason", "add reason: why callers need not be told")
-        if self.consent in {"", NOT_NEEDED} and self.notice:
+        if self.consent in ("", NOT_NEEDED) and self.notice:
             raise wrong("notice is there without the words that it says", "add consent: those words")
         return self
-
-
-def _as_greeting(value: object) -> str:
-    return "<clip>" if isinstance(value, dict | GreetingClip) else "<text>"
-
-
-Greeting: TypeAlias = Annotated[
-    Annotated[str, Tag("<text>")] | Annotated[GreetingClip, Tag("<clip>")], Discriminator(_as_greeting)
-]
 
 
 class LineFile(Checked):
     """One line: a file of agents_config, laid over ``_defaults.yaml``."""
 
-    number: PhoneNumber | None = Field(
-        default=None, description="The number that this line answers, in E.164 and in quotes."
+    number: Address | None = Field(
+        default=None,
+        description="The number that this line answers, in E.164 and in quotes; or a block (`+4144556*`), `sip:` or "
+        "`client:`.",
     )
-    numbers: tuple[PhoneNumber, ...] = Field(default=(), description="Several of them; instead of `number`.")
+    numbers: tuple[Address, ...] = Field(default=(), description="Several of them; instead of `number`.")
     default: bool = Field(default=False, description="Whether this line answers every number that no line names.")
+    extends: str | None = Field(
+        default=None,
+        description="A file beside the lines whose name begins with `_`, such as `_eu`, that this one is laid over.",
+    )
     label: str = Field(default="", description="Its name for people; by default the file's name.")
     timezone: Timezone = Field(default="UTC", description="Where the line is: what tools call today and now.")
     language: Language = Field(
@@ -261,7 +252,7 @@ class LineFile(Checked):
         description="Values for `{{name}}` in instructions, prompts, the greeting and `say`. `{{line}}`, `{{label}}`, "
         "`{{language}}` and `{{timezone}}` are always there.",
     )
-    greeting: Greeting | None = Field(
+    greeting: Spoken | None = Field(
         default=None, description="What callers hear first: text that the agent speaks, or `{clip, text}`, a recording."
     )
     instructions: str | None = Field(
@@ -273,6 +264,7 @@ class LineFile(Checked):
     needs_approval: tuple[str, ...] = Field(
         default=(), description="With `instructions`: those tools that wait for a yes."
     )
+    hours: HoursConfig | None = Field(default=None, description="When the line is open; by default at any time.")
     agent: str | None = Field(
         default=None,
         description="Who picks up: a name in `agents` or in `agents/`, or `module:attribute`, a RealtimeAgent in your "
@@ -353,8 +345,35 @@ class AgentConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Recording:
+    """Whether a line's calls are recorded, and what its callers are told, in their language."""
+
+    mode: Literal["off", "dual"] = "off"
+    consent: str = ""
+    """The sentence that they hear, or ``NOT_NEEDED``."""
+    notice: str = ""
+    """Where the carrier finds a recording of that sentence: a URL, or a path of ours."""
+    reason: str = ""
+    keep: int | None = None
+    """Days."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedLine:
+    """What callers get outside the hours of a line."""
+
+    hours: Hours
+    outcome: Outcome
+    line: LineConfig | None = None
+    """Where an agent answers: the same line with another agent picking up."""
+
+
+@dataclass(frozen=True, slots=True)
 class LineConfig:
-    """A line: everything that a call on it needs, from one snapshot of the folder."""
+    """A line: everything that a call on it needs, from one snapshot of the folder.
+
+    A row of the table of numbers that overrides something makes another LineConfig, with the same ``id``.
+    """
 
     id: str
     agent: str
@@ -365,6 +384,8 @@ class LineConfig:
     """Where the user's Python is found: in it and in its ``tools/``."""
     numbers: tuple[str, ...] = ()
     default: bool = False
+    after_hours: bool = False
+    """Whether this is the line as it answers outside its hours."""
     label: str = ""
     timezone: str = "UTC"
     language: str = "en-US"
@@ -391,8 +412,18 @@ class LineConfig:
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     barge_in: BargeIn = field(default_factory=BargeIn)
     approvals: ApprovalsConfig = field(default_factory=ApprovalsConfig)
-    recording: RecordingConfig = field(default_factory=RecordingConfig)
+    recording: Recording = field(default_factory=Recording)
+    closed: ClosedLine | None = None
+    """None where the line is open at any time."""
     end_by: EndRoute = "stream"
+    row: str = ""
+    """The number (or block) whose row of the table made this one; empty for the line as its file has it."""
+
+    @property
+    def key(self) -> str:
+        """What tells this configuration from every other one of its snapshot, and holds no number."""
+        made = f"{self.row}\0{self.agent}"
+        return f"{self.id}#{sha256(made.encode()).hexdigest()[:8]}" if self.row or self.after_hours else self.id
 
     def variables(self, said: Mapping[str, str]) -> Mapping[str, str]:
         """Return the variables of one call; of what the carrier's request said, only what the line declares counts."""

@@ -101,14 +101,6 @@ def parse_number(value: object) -> object:
         raise wrong(f"found a number, {value}, where a phone number belongs", f'put it in quotes: "+{value}"')
     if not isinstance(value, str):
         raise wrong("expected a phone number", 'write it in E.164 and in quotes: "+14155550100"')
-    if value.endswith("*"):
-        raise wrong(f"not supported yet: blocks of numbers ({value})", "list each number", unsupported=True)
-    if value.startswith("sip:"):
-        raise wrong(
-            f"not supported yet: SIP addresses as numbers ({value})",
-            "point its webhook at /twilio/voice/<line>",
-            unsupported=True,
-        )
     digits = re.sub(r"[\s().\u2010-\u2015/-]", "", value)
     if digits != value and re.fullmatch(r"\+[1-9]\d{6,14}", digits):
         raise wrong(f"{value!r} is not in E.164", f'write it without spaces and signs: "{digits}"')

@@ -174,7 +174,7 @@ class _Reader:
         if isinstance(node, MappingNode):
             if node.value and isinstance(node.value[0][0], MappingNode):
                 self._refuse(place, "a value that begins with {{ is read as a map", 'put it in quotes: "{{name}}"')
-                return Leaf("", place)
+                return Leaf("?", place)  # Some text: that it is none of the file's is said.
             return self.fields(node)
         if isinstance(node, SequenceNode):
             return Items(tuple(self._tree(value) for value in node.value), place)

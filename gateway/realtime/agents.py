@@ -40,7 +40,7 @@ class Agents:
     def check(self, directory: Directory) -> Sequence[Fault]:
         """Load what a snapshot's lines name, and return what is wrong with it; slow, so not on the event loop."""
         builder = self._builder(directory)
-        return [fault for line in directory.lines.values() for fault in builder.check(line)]
+        return [fault for line in directory.every() for fault in builder.check(line)]
 
     def open(
         self,

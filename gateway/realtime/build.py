@@ -97,9 +97,9 @@ class AgentBuilder:
 
     def _plan(self, line: LineConfig) -> _LinePlan:
         with self._lock:
-            plan = self._plans.get(line.id)
+            plan = self._plans.get(line.key)
             if plan is None or plan.line is not line:
-                plan = self._plans[line.id] = _plan_line(line, Resolver(self._code))
+                plan = self._plans[line.key] = _plan_line(line, Resolver(self._code))
             return plan
 
 

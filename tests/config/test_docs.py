@@ -1,19 +1,28 @@
-"""docs/lines.md lists every key; its tables are written from the schema: UPDATE_DOCS=1 pytest tests/config/test_docs.py."""
+"""docs/lines.md and docs/numbers.md list every key; their tables are written from the schema: UPDATE_DOCS=1 pytest tests/config/test_docs.py."""
 
 import os
 import re
+import wave
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.config import schema
-from gateway.config.schema import AgentFile, GreetingClip, LineFile
+from gateway.config import numbers, schema
+from gateway.config.loader import load
+from gateway.config.schema import AgentFile, LineFile, SpokenClip
 
-DOCS = Path(__file__).parents[2] / "docs" / "lines.md"
-TABLES = {
+DOCS = Path(__file__).parents[2] / "docs"
+NUMBERS = {
+    "numbers": numbers.NumbersFile,
+    "account": numbers.AccountConfig,
+    "row": numbers.NumberRow,
+    "canary": numbers.CanaryConfig,
+}
+LINES = {
     "line": LineFile,
-    "greeting": GreetingClip,
+    "clip": SpokenClip,
     "agent": AgentFile,
     "model": schema.ModelConfig,
     "transcription": schema.TranscriptionConfig,
@@ -27,8 +36,19 @@ TABLES = {
     "limits": schema.LimitsConfig,
     "barge_in": schema.BargeInConfig,
     "approvals": schema.ApprovalsConfig,
+    "hours": schema.HoursConfig,
+    "closed_say": schema.ClosedSayConfig,
+    "closed_reject": schema.ClosedRejectConfig,
     "recording": schema.RecordingConfig,
 }
+
+
+def wav(audio: bytes) -> bytes:
+    file = BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setparams((1, 2, 8000, 0, "NONE", ""))
+        writer.writeframes(audio)
+    return file.getvalue()
 
 
 def table(model: Any) -> str:
@@ -39,12 +59,17 @@ def table(model: Any) -> str:
     for name, field in described["properties"].items():
         required = name in described.get("required", ())
         default = "required" if required else shown(defaults, name)
-        rows.append(f"| `{name}` | {kind(field, described)} | {default} | {model.model_fields[name].description} |")
+        text = field["description"] if "description" in field else described_by(model, name)
+        rows.append(f"| `{name}` | {kind(field, described)} | {default} | {text} |")
     return "\n".join(rows)
 
 
+def described_by(model: Any, name: str) -> Any:
+    return next(field.description for key, field in model.model_fields.items() if (field.alias or key) == name)
+
+
 def shown(defaults: Any, name: str) -> str:
-    value = defaults.model_dump(mode="json")[name]
+    value = defaults.model_dump(mode="json", by_alias=True).get(name)
     if value in (None, [], {}, "") or isinstance(value, dict):
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else value}`".replace("['audio']", "[audio]")
@@ -70,47 +95,68 @@ def kind(field: dict[str, Any], described: dict[str, Any]) -> str:
         case "array":
             return f"list of {kind(field['items'], described)}"
         case "object":
-            return f"map of {kind(field['additionalProperties'], described)}"
+            inner = field.get("additionalProperties") or next(iter(field["patternProperties"].values()))
+            return f"map of {kind(inner, described)}"
         case "integer" | "number" if "minimum" in field and "maximum" in field:
             return f"{field['minimum']:g} to {field['maximum']:g}"
         case kind_of:
             return {"string": "text", "boolean": "`true`, `false`", "integer": "number", "number": "number"}[kind_of]
 
 
-def written(text: str) -> str:
-    """Return the page with its tables as the schema has them."""
-    for name, model in TABLES.items():
+def written(text: str, tables: dict[str, Any]) -> str:
+    """Return a page with its tables as the schema has them."""
+    for name, model in tables.items():
         begin, end = f"<!-- table {name} -->\n", "<!-- end -->"
         before, _, rest = text.partition(begin)
         text = f"{before}{begin}{table(model)}\n{end}{rest.partition(end)[2]}"
     return text
 
 
-def test_the_page_lists_every_key_as_the_schema_has_it():
-    text = DOCS.read_text(encoding="utf-8")
+@pytest.mark.parametrize(("page", "tables"), [("lines.md", LINES), ("numbers.md", NUMBERS)], ids=["lines", "numbers"])
+def test_the_page_lists_every_key_as_the_schema_has_it(page, tables):
+    path = DOCS / page
     if os.environ.get("UPDATE_DOCS"):
-        DOCS.write_text(written(text), encoding="utf-8")
-    assert DOCS.read_text(encoding="utf-8") == written(text)
+        path.write_text(written(path.read_text(encoding="utf-8"), tables), encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    assert text == written(text, tables)
 
 
 def test_every_model_of_the_schema_has_its_table():
-    described = LineFile.model_json_schema()["$defs"]
-    assert {model.__name__ for model in TABLES.values()} == {*described, "LineFile"}
+    described = {*LineFile.model_json_schema()["$defs"], *numbers.NumbersFile.model_json_schema()["$defs"]}
+    models = {model.__name__ for model in (*LINES.values(), *NUMBERS.values())}
+    assert models == described | {"LineFile", "NumbersFile"}
+
+
+def examples(page: str) -> list[str]:
+    return re.findall(r"```yaml\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
+CLINIC = """
+timezone: Europe/Zurich
+language: de-CH
+instructions: Be brief in {{site}}.
+vars: {site: Zürich}
+transfer: {desk: {to: "+41445550111"}}
+"""
+AROUND: dict[str, str | bytes] = {
+    "front_desk.yaml": "instructions: Be brief.\n",
+    "clinic.yaml": CLINIC,
+    "desk_uk.yaml": "instructions: Be brief.\n",
+    "desk_uk_next.yaml": "instructions: Be brief, and kind.\n",
+    "prompts/receptionist.de-CH.md": "Hoi\n",
+    "tools/acme_tools.py": "def find_order(): ...\ndef refund(): ...\n",
+    "clips/hello.wav": wav(b"\0" * 320),
+}
+"""What the examples take for granted."""
 
 
 @pytest.mark.parametrize(
-    "number", range(len(re.findall(r"```yaml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)))
+    "example", [pytest.param(text, id=page) for page in ("lines.md", "numbers.md") for text in examples(page)]
 )
-def test_the_examples_of_the_page_are_right(write, number):
-    from gateway.config.loader import load  # noqa: PLC0415
-
-    example = re.findall(r"```yaml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)[number]
-    files: dict[str, str | bytes] = {}
+def test_the_examples_of_the_pages_are_right(write, example):
+    files = dict(AROUND)
     for part in re.split(r"^(?=# [\w/.]+\.yaml)", example, flags=re.MULTILINE):
         if name := re.match(r"# ([\w/.]+\.yaml)", part):
             files[name[1]] = part
-    files |= {
-        "prompts/receptionist.de-CH.md": "Hoi\n",
-        "tools/acme_tools.py": "def find_order(): ...\ndef refund(): ...\n",
-    }
-    assert load(write(files)).lines
+    environment = {"OPENAI_EU_URL": "wss://eu.example/v1", "TWILIO_AUTH_TOKEN": "a", "TWILIO_EU_TOKEN": "b"}
+    assert load(write(files), environment).lines

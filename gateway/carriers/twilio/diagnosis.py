@@ -95,6 +95,8 @@ def explain(verifier: Verifier, why: Refusal, arrival: Arrival) -> str:
     match why:
         case "no-token":
             return "set TWILIO_AUTH_TOKEN: without it all carrier traffic is refused"
+        case "account-unknown":
+            return "it is of an account that is not under accounts: in _numbers.yaml, and TWILIO_AUTH_TOKEN is not set"
         case "signature-missing":
             return "it carries no X-Twilio-Signature: it is not Twilio's, or a proxy drops that header"
         case "algorithm-unknown":

@@ -8,7 +8,7 @@ name; a JSON body through its hash in the query (``bodySHA256``); the WebSocket'
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 from urllib.parse import parse_qs
@@ -27,7 +27,7 @@ from gateway.carriers.twilio.twiml import socket_url
 __all__ = ["SIGNATURE_HEADER", "SIGNATURE_SETTINGS_HEADER", "Fields", "Refusal", "Verdict", "Verifier", "port_variants"]
 
 Refusal: TypeAlias = Literal[
-    "", "no-token", "signature-missing", "signature-wrong", "algorithm-unknown", "body-changed"
+    "", "no-token", "account-unknown", "signature-missing", "signature-wrong", "algorithm-unknown", "body-changed"
 ]
 
 Fields: TypeAlias = Form | FormData
@@ -46,16 +46,38 @@ class Verdict:
         return not self.why
 
 
-class Verifier:
-    """Checks signatures against the public URL, with every token that is good now (two during a rotation)."""
+Accounts: TypeAlias = Callable[[], Mapping[str, Sequence[str]]]
+"""Returns the tokens that are good for each account now, by its sid."""
 
-    def __init__(self, public_url: str, stream_url: str, tokens: Sequence[str]) -> None:
+
+class Verifier:
+    """Checks signatures against the public URL, with every token that is good now (two during a rotation).
+
+    Args:
+        tokens: those of accounts that ``accounts`` does not name.
+        accounts: accounts that sign with tokens of their own; a request of one must be signed with one of these.
+    """
+
+    def __init__(self, public_url: str, stream_url: str, tokens: Sequence[str], accounts: Accounts = dict) -> None:
         self.public_url = public_url.rstrip("/")
         self.stream_url = socket_url(stream_url or public_url)
-        self.tokens = tuple(token for token in tokens if token)
-        self._validators = tuple(RequestValidator(token) for token in self.tokens)
+        self._own = tuple(token for token in tokens if token)
+        self._accounts = accounts
         self._http_bases = port_variants(self.public_url)
         self._socket_bases = port_variants(self.stream_url)
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """Every token of every account."""
+        named = (token for tokens in self._accounts().values() for token in tokens)
+        return tuple(dict.fromkeys((*self._own, *named)))
+
+    def tokens_of(self, account_sid: str) -> tuple[str, ...]:
+        """Return the tokens that an account may sign with; of any account where the request names none."""
+        if not account_sid:
+            return self.tokens
+        named = self._accounts().get(account_sid)
+        return self._own if named is None else tuple(named)
 
     def http(
         self,
@@ -68,6 +90,7 @@ class Verifier:
     ) -> Verdict:
         """Judge a webhook; path and query are as they came, still percent-encoded. ``form`` as text is a JSON body."""
         fields = form if method == "POST" else None
+        account_sid = _account_sid(form, raw_query)
         target = f"{raw_path}?{raw_query}" if raw_query else raw_path
         if isinstance(fields, str):
             # The validator would raise where the hash is absent, so it is looked for first.
@@ -75,36 +98,52 @@ class Verifier:
             if not hmac.compare_digest(RequestValidator("").compute_hash(fields).encode(), hashes[0].encode()):
                 return Verdict("body-changed")
             fields = None
-        return self._judge((base + target for base in self._http_bases), fields, header, settings_header)
+        urls = (base + target for base in self._http_bases)
+        return self._judge(urls, fields, header, settings_header, account_sid)
 
-    def websocket(self, raw_path: str, header: str | None, settings_header: str | None = None) -> Verdict:
-        """Judge an upgrade.
+    def websocket(
+        self, raw_path: str, header: str | None, settings_header: str | None = None, account_sid: str = ""
+    ) -> Verdict:
+        """Judge an upgrade; whose account it is shows in its first message only.
 
         Twilio's "Secure webhooks": "if you are having trouble verifying a WebSocket handshake request (e.g., for
         Programmable Voice Media Streams), try appending a trailing / character to the URL". Both are tried.
         """
         bare = raw_path.rstrip("/")
         urls = (base + path for base in self._socket_bases for path in (bare, f"{bare}/"))
-        return self._judge(urls, None, header, settings_header)
+        return self._judge(urls, None, header, settings_header, account_sid)
 
     def _judge(
-        self, urls: Iterable[str], fields: Fields | None, header: str | None, settings_header: str | None
+        self,
+        urls: Iterable[str],
+        fields: Fields | None,
+        header: str | None,
+        settings_header: str | None,
+        account_sid: str,
     ) -> Verdict:
-        if not self._validators:
-            return Verdict("no-token")
+        tokens = self.tokens_of(account_sid)
+        if not tokens:
+            return Verdict("account-unknown" if self.tokens else "no-token")
         if not header:
             return Verdict("signature-missing")
         algorithm = get_signature_algorithm(settings_header)
         signature = header.encode("utf-8", "surrogateescape")
         try:
             for url in urls:
-                for validator in self._validators:
-                    expected = validator.compute_signature(url, fields, algorithm)
+                for token in tokens:
+                    expected = RequestValidator(token).compute_signature(url, fields, algorithm)
                     if hmac.compare_digest(expected.encode(), signature):
                         return Verdict()
         except ValueError:  # an algorithm that the validator does not know
             return Verdict("algorithm-unknown")
         return Verdict("signature-wrong")
+
+
+def _account_sid(form: Fields | str | None, raw_query: str) -> str:
+    """Return whose request it says that it is; the answer decides only which token has to have signed it."""
+    said = form.get("AccountSid") if isinstance(form, Form | FormData) else None
+    first = said[0] if isinstance(said, list) and said else said
+    return first if isinstance(first, str) else parse_qs(raw_query).get("AccountSid", [""])[0]
 
 
 def port_variants(base: str) -> tuple[str, str]:

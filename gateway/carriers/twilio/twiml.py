@@ -67,6 +67,10 @@ class Links:
         """The WebSocket's URL: ``wss`` (Twilio takes no other), or ``ws`` beside a plain ``http`` address in tests."""
         return socket_url(self.stream_url or self.public_url) + MEDIA_PATH
 
+    def sound(self, url: str) -> str:
+        """A sound's absolute URL; one that begins with a slash is ours."""
+        return self.public_url.rstrip("/") + url if url.startswith("/") else url
+
 
 def socket_url(base: str) -> str:
     """A base URL with the scheme that a WebSocket has there, and no slash at its end."""
@@ -109,7 +113,7 @@ def _verb(verb: Verb, links: Links) -> str:
         case Say():
             return _say(verb)
         case Announce():
-            return _element("Play", {}, _text(verb.url))
+            return _element("Play", {}, _text(links.sound(verb.url)))
         case HangUp():
             return "<Hangup/>"
         case Reject():

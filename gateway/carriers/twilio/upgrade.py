@@ -71,14 +71,19 @@ class MediaSocket:
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
         socket = Socket(receive, send)
         start = await self._wait_for_start(socket)
-        if start is not None:
-            await self._carry(start, socket)
+        if start is None:
+            return
+        if not self._is_signed(scope, start.account_sid):
+            await socket.close(POLICY)
+            return
+        await self._carry(start, socket)
 
-    def _is_signed(self, scope: Scope) -> bool:
+    def _is_signed(self, scope: Scope, account_sid: str = "") -> bool:
+        """Judge the upgrade; once the stream has said whose it is, by the tokens of that account alone."""
         headers = Headers(scope=scope)
         raw_path = scope["raw_path"].decode("latin-1") if scope.get("raw_path") else scope["path"]
         signature = headers.get(SIGNATURE_HEADER)
-        verdict = self._verifier.websocket(raw_path, signature, headers.get(SIGNATURE_SETTINGS_HEADER))
+        verdict = self._verifier.websocket(raw_path, signature, headers.get(SIGNATURE_SETTINGS_HEADER), account_sid)
         if not verdict:
             query = scope.get("query_string", b"").decode("latin-1")
             arrival = Arrival("websocket", raw_path, signature or "", query, headers=headers)
