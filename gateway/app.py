@@ -81,9 +81,11 @@ class Gateway:
         self.health = Health(self.exchange, lambda: self.watcher.current)
         verifier = Verifier(settings.public_url, settings.stream_url, settings.twilio_auth_tokens, self.accounts.tokens)
         refusals = Refusals(verifier)
+        self.media = MediaSocket(self.exchange, verifier, refusals)
+        self.sockets = dict.fromkeys(self.media.paths, self.media.accept)
+        """WebSockets that are not spoken to in ASGI, by their paths."""
         self.routes: list[BaseRoute] = [
             *Webhooks(self.exchange, verifier, self.links, refusals).routes(),
-            *MediaSocket(self.exchange, verifier, refusals).routes(),
             *Sounds(lambda: self.watcher.current).routes(),
             *self.health.routes(),
         ]
@@ -108,6 +110,7 @@ class Gateway:
             if faults:
                 raise ConfigError(list(faults))
             await tasks.start(self.exchange.run)
+            await tasks.start(self.media.run)
             tasks.start_soon(self.watcher.run)
             self.health.starting = False
             yield

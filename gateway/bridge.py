@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVarTuple, Unpack
 
 import anyio
@@ -95,7 +96,7 @@ class Bridge:
     on_finish: Callable[[EndReason], None]
     _stream: StreamSide | None = None
     _agent: AgentSide | None = None
-    _tasks: anyio.abc.TaskGroup | None = None
+    _jobs: asyncio.Queue[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=asyncio.Queue)
     _over: anyio.Event = field(default_factory=anyio.Event)
     _agent_gone: anyio.Event = field(default_factory=anyio.Event)
     _pending: deque[Event] = field(default_factory=deque)
@@ -111,7 +112,7 @@ class Bridge:
     async def run(self) -> None:
         """Connect the model, and keep the call's deadlines, until the call is over."""
         async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
+            tasks.start_soon(self._start_jobs, tasks)
             self._open_agent(1)
             self._arm()
             try:
@@ -257,8 +258,12 @@ class Bridge:
             self.emit(CarrierFailed(operation, str(error)))
 
     def _start(self, function: Callable[[Unpack[Args]], Coroutine[Any, Any, None]], *args: *Args) -> None:
-        if self._tasks is not None:
-            self._tasks.start_soon(function, *args)
+        self._jobs.put_nowait(partial(function, *args))
+
+    async def _start_jobs(self, tasks: anyio.abc.TaskGroup) -> None:
+        """Start what events led to: they come from sockets and timers too, where no task runs that could."""
+        while True:
+            tasks.start_soon(await self._jobs.get())
 
     # ---- Time -------------------------------------------------------------------------------------------------------
 

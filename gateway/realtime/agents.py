@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Sequence
 
 from gateway.call.commands import AgentCommand
@@ -13,6 +14,7 @@ from gateway.errors import Fault
 from gateway.realtime import options
 from gateway.realtime.build import AgentBuilder, CallAgents
 from gateway.realtime.session import RealtimeSide
+from gateway.realtime.socket import Transport
 from gateway.realtime.toolsloop import ToolsLoop
 from gateway.realtime.usercode import UserCode
 from gateway.tools.context import ToolContext
@@ -34,6 +36,7 @@ class Agents:
         self._url = url
         self._api_key = api_key
         self._tools = tools
+        self._transport = Transport(tls=ssl.create_default_context())
         self._builders: dict[str, AgentBuilder] = {}
         options.keep_traces_home()
 
@@ -66,6 +69,7 @@ class Agents:
             context=agents.context,
             url=where.url,
             headers=where.headers,
+            transport=self._transport,
         )
         return AgentOfCall(side, agents)
 

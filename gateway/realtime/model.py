@@ -19,7 +19,6 @@ from typing import Any, cast
 
 import msgspec
 import structlog
-import websockets
 from agents.realtime.items import RealtimeMessageItem
 from agents.realtime.model_events import (
     RealtimeModelAudioEvent,
@@ -37,13 +36,13 @@ from openai.types.realtime import RealtimeClientEvent, SessionUpdateEvent
 from pydantic import TypeAdapter
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
-from websockets.protocol import State
 
 from gateway import __version__
 from gateway.audio.frames import FRAME_BYTES
 from gateway.audio.payload import decode, size_of
 from gateway.errors import ModelError
 from gateway.realtime.formats import MU_LAW, speaks_mu_law
+from gateway.realtime.socket import ModelSocket, Transport, connect
 
 log = structlog.get_logger()
 
@@ -55,21 +54,6 @@ _APPEND = b'{"type":"input_audio_buffer.append","audio":'
 _MESSAGE_ITEM: TypeAdapter[RealtimeMessageItem] = TypeAdapter(RealtimeMessageItem)  # the SDK builds one for each item
 _ITEM_EVENTS = frozenset({"response.output_item.added", "response.output_item.done"})
 _ITEM_STATUSES = frozenset({"in_progress", "completed", "incomplete"})
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Transport:
-    """Settings of the WebSocket to the model. Times are seconds, sizes bytes.
-
-    With these a peer that went silent is noticed within 5 s, and a close that it does not answer takes at most 1 s.
-    """
-
-    open_timeout: float = 3.0
-    ping_interval: float = 2.0
-    ping_timeout: float = 2.0
-    close_timeout: float = 1.0
-    max_size: int = 4 * 1024 * 1024
-    proxy: str | None = None
 
 
 class AudioDelta(RealtimeModelAudioEvent):
@@ -100,7 +84,7 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
     def __init__(self, transport: Transport | None = None) -> None:
         super().__init__()
         self._settings = transport or Transport()
-        self._socket: ClientConnection | None = None
+        self._socket: ModelSocket | None = None
         self._bad_messages = 0
         self._cut_by_server = False
         self._last_update: SessionUpdateEvent | None = None
@@ -115,20 +99,8 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
         headers: dict[str, str],
         transport_config: TransportConfig | None = None,  # noqa: ARG002 - ours are not the SDK's to set
     ) -> ClientConnection:
-        settings = self._settings
-        self._socket = await websockets.connect(
-            url,
-            additional_headers=headers,
-            user_agent_header=_USER_AGENT,
-            compression=None,
-            proxy=settings.proxy,
-            open_timeout=settings.open_timeout,
-            ping_interval=settings.ping_interval,
-            ping_timeout=settings.ping_timeout,
-            close_timeout=settings.close_timeout,
-            max_size=settings.max_size,
-        )
-        return self._socket
+        self._socket = await connect(url, {**headers, "User-Agent": _USER_AGENT}, self._settings)
+        return cast("ClientConnection", self._socket)  # it has what the SDK uses: send and close
 
     @property
     def closed_as(self) -> tuple[int, str]:
@@ -136,12 +108,12 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
         socket = self._socket
         if socket is None or socket.close_code is None:
             return 0, ""
-        return socket.close_code, socket.close_reason or ""
+        return socket.close_code, socket.close_reason
 
     def abort(self) -> None:
         """Cut the connection at once, without a word to the peer. Idempotent."""
         if self._socket is not None:
-            self._socket.transport.abort()
+            self._socket.abort()
 
     # ---- Sending ----------------------------------------------------------------------------------------------------
 
@@ -151,26 +123,15 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
         Raises:
             ConnectionClosed: the connection is gone.
         """
-        if self._websocket is not None:
-            await self._websocket.send(_append(payload), text=True)
+        if self._socket is not None:
+            await self._socket.send(_append(payload))
 
     def append_audio_now(self, payload: str) -> bool:
         """Send a piece of the caller's audio at once, if the socket takes it without waiting; else return False.
 
-        This is the path of every frame of every call, and a third of the cost of awaiting ``send``, which would do the
-        same two calls.
+        This is the path of every frame of every call.
         """
-        websocket = self._websocket
-        if (
-            websocket is None
-            or websocket.state is not State.OPEN
-            or websocket.send_in_progress is not None
-            or websocket.transport.get_write_buffer_size()
-        ):
-            return False
-        websocket.protocol.send_text(_append(payload))
-        websocket.send_data()
-        return True
+        return self._socket is not None and self._socket.send_now(_append(payload))
 
     async def interrupt(self) -> None:
         """Truncate what was not heard, where the playback tracker says, and see that an open response ends.
@@ -224,10 +185,10 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
     # ---- Receiving --------------------------------------------------------------------------------------------------
 
     async def _listen_for_messages(self) -> None:
-        websocket = self._websocket
+        socket = self._socket
         try:
-            while websocket is not None:
-                await self._take(await websocket.recv(decode=False))
+            while socket is not None:
+                await self._take(await socket.recv())
         except ConnectionClosedOK:
             await self._emit_normal_disconnect()
         except Exception as error:  # noqa: BLE001 - however the reader ends, the session has to hear of it

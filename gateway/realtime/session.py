@@ -28,10 +28,11 @@ from gateway.call.events import AgentErred, AgentLost, AudioDropped, Event, Inte
 from gateway.realtime.ears import Ears
 from gateway.realtime.formats import MU_LAW
 from gateway.realtime.loss import Loss, loss_of_error, worth_retrying
-from gateway.realtime.model import GatewayModel, Transport
+from gateway.realtime.model import GatewayModel
 from gateway.realtime.options import OPENAI_URL, with_model
 from gateway.realtime.outbox import Outbox
 from gateway.realtime.playback import LedgerTracker
+from gateway.realtime.socket import Transport
 
 if TYPE_CHECKING:
     from gateway.call.playout import PlaybackState

@@ -17,7 +17,8 @@ from gateway.audio.payload import size_of
 from gateway.call import commands as c
 from gateway.call import events as e
 from gateway.call.playout import PlaybackState
-from gateway.realtime.model import BAD_MESSAGES, Transport
+from gateway.realtime.model import BAD_MESSAGES
+from gateway.realtime.socket import Transport
 from gateway.testing.model import Fault, ScriptedModel, Timing, call_tool, decode_frames, say
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ import gateway.realtime.session as session_module
 from gateway.call import commands as c
 from gateway.call import events as e
 from gateway.call.playout import PlaybackState
-from gateway.realtime.model import Transport
+from gateway.realtime.socket import Transport
 from gateway.testing.model import Fault, ScriptedModel, Timing, call_tool, compare_frames, encode_frame, hand_over, say
 
 pytestmark = pytest.mark.anyio

@@ -129,8 +129,8 @@ _envelope: Final = msgspec.json.Decoder(_Envelope)
 _quote: Final = msgspec.json.Encoder().encode
 
 
-def decode(text: str) -> Message:
-    """Read one text message.
+def decode(text: bytes) -> Message:
+    """Read one text message, as the bytes that it came in.
 
     Raises:
         WireError: it is not what Twilio's documents say; the message says why and holds nothing personal.
@@ -157,7 +157,7 @@ def decode(text: str) -> Message:
     return message
 
 
-def _unknown(text: str, error: msgspec.ValidationError) -> Unknown:
+def _unknown(text: bytes, error: msgspec.ValidationError) -> Unknown:
     try:
         event = _envelope.decode(text).event
     except (msgspec.DecodeError, UnicodeError, RecursionError) as another:
@@ -167,7 +167,7 @@ def _unknown(text: str, error: msgspec.ValidationError) -> Unknown:
     return Unknown(event[:MAX_EVENT_NAME])
 
 
-def _check_media(media: MediaBody, text: str) -> None:
+def _check_media(media: MediaBody, text: bytes) -> None:
     payload = media.payload
     length = len(payload)
     if length % 4 or not payload.isascii():
@@ -176,7 +176,7 @@ def _check_media(media: MediaBody, text: str) -> None:
         raise WireError("media: the payload is longer than a second")
     # In JSON a quote, a backslash or a control character can only be written with a backslash: without any in the
     # message, the payload needs no look at its characters, which would cost more than all the rest.
-    if "\\" in text and not _BASE64.fullmatch(payload):
+    if b"\\" in text and not _BASE64.fullmatch(payload):
         raise WireError("media: the payload is not base64")
     if media.track not in {"inbound", "inbound_track"}:
         raise WireError("media: the track is not the caller's")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
-from typing import Final, assert_never
+from typing import Final, Protocol, assert_never
 
-import anyio
 import structlog
-from starlette.types import Message, Receive, Send
 
 from gateway.call.commands import Clear, CloseStream, Mark, Play, StreamCommand
 from gateway.call.events import CallerAudio, DigitPressed, MarkReached, MessageRefused, StopCause, StreamStopped
@@ -31,8 +30,10 @@ BYTES_PER_MS: Final = 8
 # RFC 6455, section 7.4.1.
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
+PROTOCOL: Final = 1002
 UNSUPPORTED: Final = 1003
 POLICY: Final = 1008
+TOO_BIG: Final = 1009
 INTERNAL: Final = 1011
 
 _CODES: Final[dict[StopCause, int]] = {
@@ -44,44 +45,28 @@ _CODES: Final[dict[StopCause, int]] = {
 }
 
 
-class SocketGoneError(Exception):
-    """The WebSocket can't be written to any more."""
+class Socket(Protocol):
+    """What a stream needs of its WebSocket. Nothing here waits: the caller's audio is the busiest path there is."""
 
+    @property
+    def congested(self) -> bool:
+        """Whether the peer reads too slowly to be sent more; once it has caught up, the stream has to ``resume``."""
+        ...
 
-class Socket:
-    """An accepted WebSocket, spoken to in plain ASGI: the caller's audio is the busiest path there is."""
+    def send(self, text: str) -> None:
+        """Send a message; to a peer that is gone it goes nowhere."""
+        ...
 
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self.receive = receive
-        self._send = send
-        self._closed = False
-
-    async def send_text(self, text: str) -> None:
-        """Raises: SocketGoneError."""
-        await self._deliver({"type": "websocket.send", "text": text})
-
-    async def close(self, code: int, reason: str = "") -> None:
-        """Close once, if it can still be closed; a peer that reads nothing is not waited for."""
-        if self._closed:
-            return
-        self._closed = True
-        with anyio.move_on_after(1, shield=True):
-            try:
-                await self._deliver({"type": "websocket.close", "code": code, "reason": reason})
-            except SocketGoneError:
-                log.debug("socket-already-gone", code=code)
-
-    async def _deliver(self, message: Message) -> None:
-        try:
-            await self._send(message)
-        except (OSError, RuntimeError) as error:
-            # ASGI servers raise an OSError once the peer is gone, and uvicorn a RuntimeError once itself has closed
-            # (an unanswered ping); neither says more than that.
-            raise SocketGoneError from error
+    def close(self, code: int) -> None:
+        """Close, once; a peer that does not answer is not waited for."""
+        ...
 
 
 class TwilioStream:
-    """A stream that has started. What it receives becomes events, what the call wants goes through one outbox."""
+    """A stream that has started. What it is fed becomes events at once, and what the call wants is sent at once.
+
+    Only while the socket is congested commands wait here, in order; a ``Clear`` throws away what waits.
+    """
 
     def __init__(self, stream_sid: str, socket: Socket) -> None:
         self.number = 0
@@ -92,14 +77,15 @@ class TwilioStream:
         self._socket = socket
         self._writer = media.Writer(stream_sid)
         self._outbox: deque[StreamCommand] = deque()
-        self._wake = anyio.Event()
         self._unsent = 0
         self._overrun = False
         self._marks_out = 0
-        self._closing = False
+        self._emit: Emit | None = None
+        self._early: list[bytes] = []
         self._cause: StopCause | None = None
         self._code: int | None = None
-        self._scope: anyio.CancelScope | None = None
+        self._over = asyncio.Event()
+        self._closing: asyncio.TimerHandle | None = None
         self._counted = 0
         self._counted_since = time.monotonic()
         self._unknown: set[str] = set()
@@ -110,48 +96,69 @@ class TwilioStream:
         return self._unsent / BYTES_PER_MS
 
     async def run(self, emit: Emit) -> None:
-        """Read until the stream is over; the last event is ``StreamStopped``, and then the socket is closed."""
-        with anyio.CancelScope() as self._scope:
-            if self._closing:
-                self._scope.deadline = anyio.current_time() + CLOSE_SECONDS
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._write)
-                await self._read(emit)
-                tasks.cancel_scope.cancel()
-        # Without a cause, the time to close ran out: the socket took nothing more.
+        """Carry the stream until it is over; the last event is ``StreamStopped``, and then the socket is closed."""
+        self._emit = emit
+        early, self._early = self._early, []
+        for message in early:
+            self.feed(message)
+        try:
+            await self._over.wait()
+        finally:
+            if self._closing is not None:
+                self._closing.cancel()
         cause: StopCause = self._cause or "closed"
-        self._cause = cause
         emit(StreamStopped(self.number, cause))
-        await self._socket.close(self._code or _CODES[cause])
-
-    def perform(self, command: StreamCommand) -> None:
-        """Queue a command; what comes after the end of the stream goes nowhere."""
-        if self._cause is not None:
-            return
-        match command:
-            case Play():
-                self._outbox.append(command)
-                self._unsent += command.size
-                if self._unsent > UNSENT_MS * BYTES_PER_MS:
-                    self._report_overrun()
-            case Mark():
-                self._outbox.append(command)
-            case Clear():
-                self._clear()
-            case CloseStream():
-                self._outbox.append(command)
-                self._closing = True
-                if self._scope is not None:
-                    self._scope.deadline = anyio.current_time() + CLOSE_SECONDS
-            case _:
-                assert_never(command)
-        self._wake.set()
+        self._socket.close(self._code or _CODES[cause])
 
     def end(self, cause: StopCause) -> None:
         """End the stream from our side, at once: ``run`` emits ``StreamStopped`` with this cause and returns."""
         self._finish(cause)
 
     # ---- Out --------------------------------------------------------------------------------------------------------
+
+    def perform(self, command: StreamCommand) -> None:
+        """Send a command, or queue it; what comes after the end of the stream goes nowhere."""
+        if self._cause is not None:
+            return
+        if isinstance(command, Clear):
+            self._clear()
+        elif not self._outbox and not self._socket.congested:
+            self._deliver(command)
+        else:
+            self._queue(command)
+
+    def resume(self) -> None:
+        """Go on sending: the socket is not congested any more."""
+        while self._outbox and self._cause is None and not self._socket.congested:
+            command = self._outbox.popleft()
+            if isinstance(command, Play):
+                self._unsent -= command.size
+            self._deliver(command)
+        if not self._outbox:
+            self._overrun = False
+
+    def _deliver(self, command: StreamCommand) -> None:
+        match command:
+            case Play():
+                self._socket.send(self._writer.media(command.payload))
+            case Mark():
+                self._marks_out += 1
+                self._socket.send(self._writer.mark(command.name))
+            case Clear():
+                self._socket.send(self._writer.clear())
+            case CloseStream():
+                self._finish("closed")
+            case _:
+                assert_never(command)
+
+    def _queue(self, command: StreamCommand) -> None:
+        self._outbox.append(command)
+        if isinstance(command, Play):
+            self._unsent += command.size
+            if self._unsent > UNSENT_MS * BYTES_PER_MS:
+                self._report_overrun()
+        elif isinstance(command, CloseStream) and self._closing is None:
+            self._closing = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._finish, "closed")
 
     def _clear(self) -> None:
         """Throw away what waits here, and let nothing delay the clear.
@@ -164,6 +171,7 @@ class TwilioStream:
         self._outbox.extend(closing)
         self._unsent = 0
         self._overrun = False
+        self.resume()
 
     def _report_overrun(self) -> None:
         if not self._overrun:
@@ -174,56 +182,42 @@ class TwilioStream:
             log.error("carrier-reads-nothing", stream_sid=self._sid, unsent_ms=self.unsent_ms)
             self._finish("lost")
 
-    async def _write(self) -> None:
-        try:
-            while True:
-                while self._outbox:
-                    await self._deliver(self._outbox.popleft())
-                self._overrun = False
-                self._wake = anyio.Event()
-                await self._wake.wait()
-        except SocketGoneError:
-            self._finish("lost")
-
-    async def _deliver(self, command: StreamCommand) -> None:
-        match command:
-            case Play():
-                self._unsent -= command.size
-                await self._socket.send_text(self._writer.media(command.payload))
-            case Mark():
-                self._marks_out += 1
-                await self._socket.send_text(self._writer.mark(command.name))
-            case Clear():
-                await self._socket.send_text(self._writer.clear())
-            case CloseStream():
-                self._finish("closed")
-            case _:
-                assert_never(command)
-
     # ---- In ---------------------------------------------------------------------------------------------------------
 
-    async def _read(self, emit: Emit) -> None:
-        receive = self._socket.receive
-        while self._cause is None:
-            message = await receive()
-            if message["type"] == "websocket.disconnect":
-                # Ours sets its cause before it closes. Twilio says ``stop`` before it closes; without it, something
-                # on the way broke.
-                self._finish("lost")
-                return
-            self._counted += 1
-            if self._counted >= FLOOD_MESSAGES and self._floods():
-                return
-            text = message.get("text")
-            if text is None:
-                self._refuse(emit, "a binary message", UNSUPPORTED)
-                continue
-            try:
-                received = media.decode(text)
-            except WireError as error:
-                self._refuse(emit, str(error), POLICY)
-                continue
+    def feed(self, message: bytes) -> None:
+        """Take a text message, as the bytes that it came in."""
+        emit = self._emit
+        if emit is None:
+            self._early.append(message)
+            return
+        if self._cause is not None:
+            return
+        self._counted += 1
+        if self._counted >= FLOOD_MESSAGES and self._floods():
+            return
+        try:
+            received = media.decode(message)
+        except WireError as error:
+            self._refuse(emit, str(error), POLICY)
+            return
+        if type(received) is media.Media and received.stream_sid == self._sid:
+            body = received.media
+            if body.payload:
+                emit(CallerAudio(body.payload, body.size, body.timestamp))
+        else:
             self._take(received, emit)
+
+    def feed_binary(self) -> None:
+        """Take a binary message, of which there are none."""
+        if self._emit is not None and self._cause is None:
+            self._refuse(self._emit, "a binary message", UNSUPPORTED)
+
+    def lost(self) -> None:
+        """Take note that the socket is gone.
+
+        Ours sets its cause before it closes. Twilio says ``stop`` before it closes; without it, something broke.
+        """
+        self._finish("lost")
 
     def _take(self, received: media.Message, emit: Emit) -> None:
         match received:
@@ -233,9 +227,8 @@ class TwilioStream:
                 self._refuse(emit, "a stream that has started starts again", POLICY)
             case media.Media() | media.Dtmf() | media.Mark() | media.Stop() if received.stream_sid != self._sid:
                 self._refuse(emit, "the streamSid of another stream", POLICY)
-            case media.Media(media=body):
-                if body.payload:
-                    emit(CallerAudio(body.payload, body.size, body.timestamp))
+            case media.Media():
+                pass  # audio took the short way
             case media.Mark(mark=body):
                 # A clear sends all outstanding marks back at once: echoes of our own are no flood.
                 if self._marks_out > 0:
@@ -274,8 +267,6 @@ class TwilioStream:
 
     def _finish(self, cause: StopCause, code: int | None = None) -> None:
         """Settle the cause, the first one only, and stop reading and writing."""
-        if self._cause is not None:
-            return
-        self._cause, self._code = cause, code
-        if self._scope is not None:
-            self._scope.cancel()
+        if self._cause is None:
+            self._cause, self._code = cause, code
+            self._over.set()

@@ -108,6 +108,7 @@ class ModelSession(WSListener):
         call = self._call
         if call is None:
             call = self._call = self._server.calls[index]
+            self._turn = index  # so that at any time some calls have a turn with a tool, and some one that is cut
             self._join(self._traffic.turn * (index * _GOLDEN % 1.0))
         tally = self._tally
         if tally.follow(call.heard, count):

@@ -21,7 +21,9 @@ from gateway.call.events import ContinuationAsked, Event, StreamStarted
 from gateway.call.incoming import IncomingCall
 from gateway.call.plan import Connect, HangUp, Plan, Reject, Say
 from gateway.carriers.carrier import StreamSide, StreamStart
+from gateway.carriers.twilio.upgrade import MediaSocket
 from gateway.errors import TokenError
+from gateway.server import websockets_for
 
 TOKEN = "12345678901234567890123456789012"
 PUBLIC = "https://gw.example"
@@ -105,7 +107,7 @@ def signed() -> Callable[..., str]:
     return sign
 
 
-Serve = Callable[[Starlette], AbstractAsyncContextManager[str]]
+Serve = Callable[[Starlette | MediaSocket], AbstractAsyncContextManager[str]]
 
 
 @pytest.fixture
@@ -113,19 +115,20 @@ def serve() -> Serve:
     """Start a real uvicorn on loopback, as the gateway runs it; gives its host and port."""
 
     @contextlib.asynccontextmanager
-    async def start(app: Starlette) -> AsyncIterator[str]:
+    async def start(served: Starlette | MediaSocket) -> AsyncIterator[str]:
+        media = served if isinstance(served, MediaSocket) else None
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             config = uvicorn.Config(
-                app,
+                Starlette() if isinstance(served, MediaSocket) else served,
                 log_level="critical",
                 lifespan="off",
-                ws="websockets-sansio",
-                ws_max_size=65536,
-                ws_per_message_deflate=False,
+                ws=websockets_for(dict.fromkeys(media.paths, media.accept) if media else {}),
             )
             server = uvicorn.Server(config)
             async with anyio.create_task_group() as tasks:
+                if media is not None:
+                    await tasks.start(media.run)
                 tasks.start_soon(server.serve, [listener])
                 while not server.started:
                     await anyio.sleep(0.005)
@@ -133,6 +136,9 @@ def serve() -> Serve:
                     yield f"127.0.0.1:{listener.getsockname()[1]}"
                 finally:
                     server.should_exit = True
+                    while server.started and server.servers and any(each.is_serving() for each in server.servers):
+                        await anyio.sleep(0.005)
+                    tasks.cancel_scope.cancel()
 
     return start
 
