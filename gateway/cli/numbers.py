@@ -113,7 +113,7 @@ def _run(work: Callable[[Numbers], Awaitable[T]]) -> T:
     from gateway.settings import environment, read_settings  # noqa: PLC0415
 
     settings = read_settings()
-    directory = load(settings.config_dir, environment(), env=settings.env)
+    directory = load(settings.config_dir, environment(), settings.env)
     own = Account("", settings.twilio_account_sid, settings.twilio_auth_tokens)
 
     async def go() -> T | None:

@@ -124,3 +124,14 @@ def test_requests_are_what_twilio_describes(world, twilio):
             assert set(fields) <= query
             listed += 1
     assert (changed, listed) == (2, 2)
+
+
+def test_numbers_of_the_table_are_asked_of_their_accounts(world, twilio, monkeypatch, tmp_path):
+    monkeypatch.delenv("TWILIO_ACCOUNT_SID")
+    (tmp_path / "agents_config" / "desk.yaml").write_text("instructions: Be brief.\n")
+    table = f'accounts: {{us: {{sid: {twilio.account.sid}, token: "${{TWILIO_AUTH_TOKEN}}"}}}}\n'
+    table += 'numbers: {"+14155550100": {line: desk}, "+1415555*": {line: desk}}\n'
+    (tmp_path / "agents_config" / "_numbers.yaml").write_text(table)
+    twilio.add_number("+14155550199", OTHER)
+    states = {row["number"]: (row["line"], row["state"]) for row in world("numbers", "list", "--json").objects}
+    assert states == {"+14155550100": ("desk", "not-there"), "+14155550199": ("desk", "differs")}
