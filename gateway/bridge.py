@@ -175,12 +175,18 @@ class Bridge:
             return  # the record is closed; what a side still says belongs to nothing
         now = self.clock()
         try:
-            commands = self.call.handle(event, now)
+            self._decide(event, now)
         except Exception:
             # The bridge's edge: a fault of ours must not leave the caller in silence, nor the record open.
             log.exception("call-failed", line=self.call.policy.line, on=type(event).__name__)
             self._give_up(now)
             return
+        deadline = self.call.deadline
+        if deadline is not None and deadline < self._timer_at:
+            self._arm()
+
+    def _decide(self, event: Event, now: float) -> None:
+        commands = self.call.handle(event, now)
         placed: tuple[Placed, ...] = ()
         if self._placed:
             placed = tuple(self._placed)
@@ -190,9 +196,6 @@ class Bridge:
             self.log.settled(now, self.call.turns.take_settled())
         for command in commands:
             self._perform(command, now)
-        deadline = self.call.deadline
-        if deadline is not None and deadline < self._timer_at:
-            self._arm()
 
     # ---- Commands out -----------------------------------------------------------------------------------------------
 
@@ -223,9 +226,9 @@ class Bridge:
     def _give_up(self, now: float) -> None:
         if self._stream is not None:
             self._stream.end("closed")
+        self._finish(EndReason("gateway", "internal-error"), now)
         if self._agent is not None:
             self._agent.perform(CloseAgent())
-        self._finish(EndReason("gateway", "internal-error"), now)
 
     def _open_agent(self, session: int) -> None:
         side = self.open_side(session)

@@ -321,6 +321,22 @@ async def test_a_fault_of_ours_ends_the_call_with_its_reason_and_words(tmp_path,
     assert str(here.log()[-1].reason) == "gateway: internal-error"
 
 
+async def test_a_side_that_fails_to_take_a_command_ends_the_call_too(tmp_path, monkeypatch):
+    async with node(tmp_path) as here, anyio.create_task_group() as tasks:
+        stream = Stream()
+        tasks.start_soon(here.exchange.carry, here.start(here.offer()), stream)
+        await anyio.wait_all_tasks_blocked()
+        [live] = here.exchange.calls
+        agent = here.agents.opened[0]
+        perform = agent.perform
+        monkeypatch.setattr(agent, "perform", lambda command: perform(command) if command == CloseAgent() else 1 / 0)
+        live.bridge.emit(CallerAudio("/////w==", 4, 0))
+        await anyio.wait_all_tasks_blocked()
+        assert stream.over.is_set()
+        assert here.exchange.calls == ()
+    assert str(here.log()[-1].reason) == "gateway: internal-error"
+
+
 async def test_five_hundred_calls_leave_nothing_behind(tmp_path):
     async with node(tmp_path, max_calls=600) as here, anyio.create_task_group() as tasks:
         for number in range(500):

@@ -102,6 +102,7 @@ class Call:
         """Whether the carrier has the call from us again, for its sender's instructions."""
         self._departed = False
         self._follow_up_until = 0.0
+        self._insisted = False
         self._heard_offset: float | None = None
         self._appended_ms = 0.0
         self._unsettled: dict[ItemKey, None] = {}
@@ -234,7 +235,8 @@ class Call:
             case e.AgentChanged(_, after):
                 self.agent = after
             case e.ToolStarted():
-                self.floor.tool_runs()
+                if not self.floor.tool_started() and self.state is State.TALKING:
+                    self._fail(EndReason("model", "tool-loop"), now)
             case e.ToolEnded():
                 self.floor.tool_ended(now)
             case e.ApprovalAsked():
@@ -502,6 +504,10 @@ class Call:
             case State.RINGING | State.DETACHED | State.MOVED:
                 self._out.append(EndCall())
                 self._finish(self.reason)
+            case State.CLOSING if by == "agent":
+                # Asked again, the agent has nothing more to say; one that only calls tools would keep the line open.
+                self._insisted = True
+                self._leave_if_heard(now)
             case _:
                 pass
 
@@ -531,6 +537,8 @@ class Call:
             return
         if self.playout.playing(now):
             self._deadlines.set(Deadline.LAST_WORD, max(self.playout.idle_at(), now) + 0.1)
+        elif self._insisted:
+            self._depart(now)
         elif self._agent_state == "ready" and self.floor.open_response is not None:
             return
         elif now < self._follow_up_until:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 RETRY_AFTER = 0.25
 """Seconds from a failed response to its one retry (reliability H6)."""
 
+TOOLS_IN_A_ROW = 25
+"""Tools that an agent may call without a word of it being heard or the caller speaking; more is a loop."""
+
 _REMEMBERED = 64
 
 
@@ -46,6 +49,7 @@ class Floor:
         "greeting_item",
         "open_response",
         "owed",
+        "tools_in_a_row",
     )
 
     def __init__(self, policy: Policy, playout: Playout, deadlines: Deadlines) -> None:
@@ -61,6 +65,7 @@ class Floor:
         """Whether the model owes us a response that has not begun."""
         self.caller_speaking = False
         self.barge_ins = 0
+        self.tools_in_a_row = 0
         self.greeting_item: str | None = None
         """The item that a protected greeting is made of, once it is known; empty before its audio comes."""
 
@@ -68,6 +73,7 @@ class Floor:
 
     def speech_started(self, now: float) -> list[Command]:
         self.caller_speaking = True
+        self.tools_in_a_row = 0
         self._deadlines.clear(Deadline.OWED)
         if not self._interruptible(now):
             return []
@@ -190,6 +196,13 @@ class Floor:
     def answered(self) -> None:
         """The model produced audio: whatever failed before is over."""
         self._failures = 0
+        self.tools_in_a_row = 0
+
+    def tool_started(self) -> bool:
+        """Count a tool; False where the model does nothing but call tools."""
+        self.tool_runs()
+        self.tools_in_a_row += 1
+        return self.tools_in_a_row <= TOOLS_IN_A_ROW
 
     def tool_runs(self) -> None:
         """While a tool runs, nobody owes anybody an answer."""

@@ -23,6 +23,7 @@ from gateway.call.events import (
     StreamStarted,
     StreamStopped,
     TimePassed,
+    ToolStarted,
     TransferAsked,
 )
 
@@ -69,6 +70,7 @@ TRANSITIONS: dict[State, dict[type[Event], tuple[State, ...]]] = {
         TransferAsked: (_L,),
         AgentLost: (_F,),
         ResponseDone: (_F,),
+        ToolStarted: (_F,),
         TimePassed: (_C, _F),
         StatusChanged: (_E,),
     },
