@@ -49,6 +49,7 @@ async def serving(program, folder, fixtures):
     process = await asyncio.create_subprocess_exec(
         "node", program, "--port", str(port), "--fixtures", answers, stdout=subprocess.PIPE
     )
+    assert process.stdout is not None
     try:
         async with asyncio.timeout(20):
             while b"listening" not in await process.stdout.readline():
