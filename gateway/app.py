@@ -14,6 +14,9 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from gateway.call.admission import Admission
+from gateway.carriers.browser.calls import ACCOUNT as BROWSER
+from gateway.carriers.browser.calls import BrowserCalls
+from gateway.carriers.browser.socket import BrowserSocket
 from gateway.carriers.token import StreamTokens
 from gateway.carriers.twilio.accounts import TwilioAccounts
 from gateway.carriers.twilio.diagnosis import Refusals
@@ -35,6 +38,7 @@ from gateway.store.log import LogWriter
 from gateway.store.projector import Projector
 from gateway.store.recording.shelf import Recordings
 from gateway.store.schema import prepare
+from gateway.web.console.pages import Console
 from gateway.web.health import Health
 from gateway.web.sounds import Sounds
 
@@ -66,14 +70,14 @@ class Gateway:
         self.projector = Projector(url, settings.data_dir / "calls")
         self.logs = LogWriter(settings.data_dir / "calls", told=self.projector.told)
         self.recordings = Recordings(settings.data_dir / "recordings", settings.recordings_url)
-        self.accounts = self._accounts()
+        self.accounts, browser = self._accounts(), BrowserCalls()
         self.exchange = Exchange(
             directory=lambda: self.watcher.current,
             tokens=StreamTokens(settings.secret_key),
             admission=Admission(settings.max_calls),
             logs=self.logs,
             agents=self.agents,
-            carrier=self.accounts.calls,
+            carrier=lambda account_sid: browser if account_sid == BROWSER else self.accounts.calls(account_sid),
             recordings=self.recordings,
             clock=time.monotonic,
             wall=time.time,
@@ -82,11 +86,13 @@ class Gateway:
         verifier = Verifier(settings.public_url, settings.stream_url, settings.twilio_auth_tokens, self.accounts.tokens)
         refusals = Refusals(verifier)
         self.media = MediaSocket(self.exchange, verifier, refusals)
-        self.sockets = dict.fromkeys(self.media.paths, self.media.accept)
+        self.browser_media = BrowserSocket(self.exchange, browser)
+        self.sockets = {path: media.accept for media in (self.media, self.browser_media) for path in media.paths}
         """WebSockets that are not spoken to in ASGI, by their paths."""
         self.routes: list[BaseRoute] = [
             *Webhooks(self.exchange, verifier, self.links, refusals).routes(),
             *Sounds(lambda: self.watcher.current).routes(),
+            *Console(self.exchange, lambda: self.watcher.current).routes(),
             *self.health.routes(),
         ]
 
@@ -111,6 +117,7 @@ class Gateway:
                 raise ConfigError(list(faults))
             await tasks.start(self.exchange.run)
             await tasks.start(self.media.run)
+            await tasks.start(self.browser_media.run)
             tasks.start_soon(self.watcher.run)
             self.health.starting = False
             yield

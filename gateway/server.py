@@ -33,8 +33,8 @@ PING = 10.0
 HAND_OVER = 0.0005
 """Seconds after which a thread that computes lets the event loop go on; Python's own 5 ms are a quarter of a frame."""
 
-Accept: TypeAlias = Callable[[WSUpgradeRequest], WSListener | WSUpgradeResponseWithListener]
-"""Judges an upgrade before it is answered, and makes its listener."""
+Accept: TypeAlias = Callable[[WSUpgradeRequest, str], WSListener | WSUpgradeResponseWithListener]
+"""Judges an upgrade from a peer's address before it is answered, and makes its listener."""
 
 log = structlog.get_logger()
 
@@ -126,7 +126,7 @@ class Upgraded(asyncio.Protocol):
         if self._protocol is None:
             path = data.split(b" ", 2)[1].partition(b"?")[0].decode("latin-1")
             accept = self._sockets.get(path)
-            self._protocol = WebSocketsSansIOProtocol(**self._uvicorns) if accept is None else _picows(accept)
+            self._protocol = WebSocketsSansIOProtocol(**self._uvicorns) if accept is None else _picows(accept, _peer(self._transport))
             self._protocol.connection_made(self._transport)
             # Later, as uvicorn makes this the transport's protocol once more when this returns.
             asyncio.get_running_loop().call_soon(_hand_over, self._transport, self._protocol)
@@ -148,12 +148,18 @@ def _hand_over(transport: asyncio.Transport, protocol: asyncio.BaseProtocol) -> 
         transport.resume_reading()
 
 
-def _picows(accept: Accept) -> WSProtocol:
+def _peer(transport: asyncio.Transport) -> str:
+    """The address of the other end; empty where it has none (a socket of the file system)."""
+    name = transport.get_extra_info("peername")
+    return str(name[0]) if isinstance(name, tuple) else ""
+
+
+def _picows(accept: Accept, peer: str) -> WSProtocol:
     return WSProtocol(
         None,  # host and path are a client's
         None,
         False,  # noqa: FBT003 - positional is all there is: not a client
-        accept,
+        lambda request: accept(request, peer),
         logging.getLogger("picows.server"),
         True,  # noqa: FBT003 - a listener that raises ends its connection
         None,  # the request is there already

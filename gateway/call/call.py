@@ -674,7 +674,8 @@ class Call:
         if self.state in {State.CLOSING, State.FAILING} and self.reason is not None:
             return self.reason
         if self.state is State.MOVED:
-            return self.reason or EndReason("success", "transferred")
+            moved = EndReason("success", "transferred")
+            return self.reason or (moved if status == "completed" else EndReason("carrier", f"transfer-{status}"))
         if status != "completed":
             return EndReason("carrier", status)
         if self.state is State.RINGING:
