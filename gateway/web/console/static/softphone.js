@@ -75,6 +75,11 @@ at("theme").addEventListener("click", () => {
   document.documentElement.dataset.theme = dark ? "light" : "dark";
 });
 
+const narrow = matchMedia("(max-width: 47.99rem)");
+const fold = () => (at("keys").open = !narrow.matches);
+narrow.addEventListener("change", fold);
+fold();
+
 setInterval(() => {
   if (began) at("timer").textContent = clock((performance.now() - began) / 1000);
 }, 250);
