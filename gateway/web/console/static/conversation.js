@@ -22,6 +22,7 @@ export class Conversation {
     this.list.replaceChildren();
     this.rows = new Map();
     this.waits = new Map();
+    this.bargeIns = 0;
   }
 
   take(kind, data) {
@@ -93,9 +94,10 @@ export class Conversation {
     if (data.tool) row.querySelector(".name").textContent = data.tool;
     if (data.arguments !== undefined) row.querySelector(".arguments").replaceChildren(...pairs(data.arguments));
     if (data.output !== undefined) row.querySelector(".output").textContent = data.output;
+    const approved = row.dataset.state === "approved" && data.state === "done";
     row.dataset.state = data.state;
     const words = { running: "running", waiting: "needs approval", done: "done", approved: "approved", rejected: "rejected" };
-    row.querySelector(".state").textContent = words[data.state] + (data.by && data.by !== "approval" ? ` by ${data.by}` : "");
+    row.querySelector(".state").textContent = approved ? "approved · done" : words[data.state];
     this.choice(row.querySelector(".choice"), data);
     this.scroll();
   }
@@ -126,7 +128,9 @@ export class Conversation {
   }
 
   cut({ at, by }) {
-    if (CUT_BY[by]) this.note(at, CUT_BY[by], "cut");
+    if (!CUT_BY[by]) return;
+    if (by !== "keypad") this.bargeIns++;
+    this.note(at, CUT_BY[by], "cut");
   }
 
   plan({ at, verbs }) {

@@ -37,9 +37,9 @@ phone.addEventListener("news", ({ detail: { kind, data } }) => {
   if (kind === "call") {
     at("agent").textContent = data.agent;
     at("agent").hidden = !data.agent;
-    at("barge-ins").textContent = data.barge_ins;
   } else {
     conversation.take(kind, data);
+    at("barge-ins").textContent = conversation.bargeIns;
   }
   if (kind === "plan") for (const verb of data.verbs) if (verb.verb === "say") phone.speak(verb.text, verb.language);
   if (kind === "turn") latency();
