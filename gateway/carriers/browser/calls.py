@@ -8,7 +8,7 @@ from typing import Final
 from gateway.call.commands import StreamCommand
 from gateway.call.events import ContinuationAsked, Event, StopCause, StreamStopped
 from gateway.call.incoming import IncomingCall
-from gateway.call.plan import Connect, Dial, Plan
+from gateway.call.plan import Connect, Dial, Enqueue, Plan, Refer, Return
 from gateway.carriers.carrier import Emit, Exchange, StreamSide
 
 ACCOUNT: Final = "browser"
@@ -99,8 +99,8 @@ class BrowserCalls:
     def ended(self, exchange: Exchange, stream: BrowserStream) -> None:
         """Go on behind a stream as a carrier would: ask what is next where we closed it, else report the hang-up.
 
-        Nothing but words and a stream exist in a browser: nobody is dialled, so a call that should have been
-        transferred ends as one whose transfer was canceled.
+        A browser has words and a stream and nothing else: nobody is dialled, so a call that should have moved on ends
+        as one whose transfer was canceled.
         """
         call_sid = stream.call_sid
         if self._streams.get(call_sid) is stream:
@@ -110,7 +110,7 @@ class BrowserCalls:
             plan = exchange.continuation(incoming("", call_sid), ContinuationAsked(status="in-progress"))
         if stream.cause is None or stream.cause == "superseded":
             return
-        if any(isinstance(verb, Dial) for verb in plan or ()):
+        if any(isinstance(verb, Dial | Enqueue | Refer | Return) for verb in plan or ()):
             exchange.report(call_sid, "canceled")
         elif stream.cause == "malformed" or any(isinstance(verb, Connect) for verb in plan or ()):
             exchange.report(call_sid, "failed")

@@ -8,6 +8,7 @@ const ENDS = {
   model: "The model failed",
   gateway: "The gateway ended the call",
 };
+const NOT_HERE = " (a browser can't, so the call ends here)";
 const CUT_BY = { caller: "Caller cut in", keypad: "Cut by the keypad", time: "Caller cut in" };
 
 // `decide(tool, approved)` is asked when a person clicks.
@@ -94,10 +95,11 @@ export class Conversation {
     if (data.tool) row.querySelector(".name").textContent = data.tool;
     if (data.arguments !== undefined) row.querySelector(".arguments").replaceChildren(...pairs(data.arguments));
     if (data.output !== undefined) row.querySelector(".output").textContent = data.output;
-    const approved = row.dataset.state === "approved" && data.state === "done";
+    if (data.state === "approved") row.dataset.approved = "";
     row.dataset.state = data.state;
     const words = { running: "running", waiting: "needs approval", done: "done", approved: "approved", rejected: "rejected" };
-    row.querySelector(".state").textContent = approved ? "approved · done" : words[data.state];
+    row.querySelector(".state").textContent = words[data.state];
+    if (data.state === "done" && "approved" in row.dataset) row.querySelector(".state").textContent = "approved · done";
     this.choice(row.querySelector(".choice"), data);
     this.scroll();
   }
@@ -136,7 +138,11 @@ export class Conversation {
   plan({ at, verbs }) {
     const words = {
       say: ({ text }) => `the carrier says: “${text}”`,
-      dial: ({ to }) => `the carrier dials ${to} (a browser can't, so the call ends here)`,
+      dial: ({ to }) => `the carrier dials ${to}${NOT_HERE}`,
+      refer: ({ to }) => `the carrier refers the caller to ${to}${NOT_HERE}`,
+      enqueue: ({ to }) => `the carrier queues the caller for ${to}${NOT_HERE}`,
+      return: () => `the carrier asks whoever sent the call${NOT_HERE}`,
+      markup: () => "the carrier follows the line's own TwiML",
       "hang-up": () => "the carrier hangs up",
       connect: () => "the carrier opens another stream",
       reject: ({ reason }) => `the carrier rejects the call: ${reason}`,
