@@ -126,7 +126,11 @@ class Upgraded(asyncio.Protocol):
         if self._protocol is None:
             path = data.split(b" ", 2)[1].partition(b"?")[0].decode("latin-1")
             accept = self._sockets.get(path)
-            self._protocol = WebSocketsSansIOProtocol(**self._uvicorns) if accept is None else _picows(accept, _peer(self._transport))
+            self._protocol = (
+                WebSocketsSansIOProtocol(**self._uvicorns)
+                if accept is None
+                else _picows(accept, _peer(self._transport))
+            )
             self._protocol.connection_made(self._transport)
             # Later, as uvicorn makes this the transport's protocol once more when this returns.
             asyncio.get_running_loop().call_soon(_hand_over, self._transport, self._protocol)
