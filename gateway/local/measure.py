@@ -1,35 +1,32 @@
 """Measures the local model on this machine: word error rate, and milliseconds from the caller's stop to the answer.
 
-python tests/local/measure.py            # prints tables
-python tests/local/measure.py --calls 10 # ten callers at once
+``python -m gateway.local.measure tests/speech`` prints tables; ``--calls 10`` is ten callers at once.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import audioop
 import base64
 import csv
 import json
-import re
 import statistics
 import sys
 import time
-import wave
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from websockets.asyncio.client import ClientConnection, connect
 
+from gateway.audio import wav
 from gateway.local import LocalModel
 from gateway.local.engine import Engine, load
 from gateway.local.sound import decoder
+from gateway.local.wer import errors, normal
 
 SILENCE = b"\xff"
 SILENCE_RULE_MS = 500
-_SAME = {"mr": "mister", "10": "ten", "7": "seven", "4": "four"}
 
 
 def recordings(folder: Path) -> dict[Path, str]:
@@ -40,24 +37,7 @@ def recordings(folder: Path) -> dict[Path, str]:
 
 def mulaw(path: Path) -> bytes:
     """Read a recording as the telephone would carry it."""
-    with wave.open(str(path)) as file:
-        heard: bytes = audioop.lin2ulaw(file.readframes(file.getnframes()), 2)
-    return heard
-
-
-def normal(text: str) -> list[str]:
-    """Cut a text into words as they are compared: no case, no punctuation, hyphens as spaces."""
-    return [_SAME.get(word, word) for word in re.findall(r"[a-z0-9']+", text.lower())]
-
-
-def errors(reference: list[str], heard: list[str]) -> int:
-    """Count words that are wrong, missing or too many (Levenshtein)."""
-    row = list(range(len(heard) + 1))
-    for at, word in enumerate(reference, 1):
-        before, row[0] = row[0], at
-        for to, other in enumerate(heard, 1):
-            before, row[to] = row[to], min(row[to] + 1, row[to - 1] + 1, before + (word != other))
-    return row[-1]
+    return wav.read(path.read_bytes())
 
 
 @dataclass(slots=True)

@@ -309,7 +309,7 @@ def read_lines(text: bytes, source: str, *, audio: bool = True) -> Iterator[Line
         if not line or (not audio and line.startswith(_AUDIO_LINES)):
             continue
         try:
-            yield _decode(msgspec.json.decode(line))
+            yield decode_line(line)
         except (msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
             if index == torn:
                 return
@@ -372,8 +372,9 @@ def _masked(verb: dict[str, Any]) -> dict[str, Any]:
     return verb
 
 
-def _decode(line: list[Any]) -> Line:
-    match line:
+def decode_line(text: bytes) -> Line:
+    """Read one line of a log; what is damaged raises a MsgspecError, LookupError, TypeError or ValueError."""
+    match msgspec.json.decode(text):
         case ["h", schema, fields]:
             if schema != SCHEMA:
                 raise ValueError(f"schema {schema}, this version reads {SCHEMA}")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.local.wer import errors, normal
+
 pytestmark = [pytest.mark.anyio, pytest.mark.local]
 
 SPEECH = Path(__file__).parents[1] / "speech"
@@ -20,34 +22,32 @@ KEYWORDS = {
 
 
 async def test_recorded_people_are_understood(engine):
-    measure = import_module("gateway.local.measure")
-    result = await measure.recognize_all(engine, SPEECH)
+    result = await import_module("gateway.local.measure").recognize_all(engine, SPEECH)
     assert result.rate <= 0.15
-    heard = {name: set(measure.normal(text)) for name, _, _, _, text in result.rows}
+    heard = {name: set(normal(text)) for name, _, _, _, text in result.rows}
     for name, wanted in KEYWORDS.items():
         assert wanted <= heard[name], name
 
 
 @pytest.mark.parametrize(("wrong", "said", "heard"), [(0, "a b c", "a b c"), (1, "a b c", "a c"), (2, "a b", "x b y")])
 def test_errors_are_counted(engine, wrong, said, heard):
-    assert import_module("gateway.local.measure").errors(said.split(), heard.split()) == wrong
+    assert errors(said.split(), heard.split()) == wrong
 
 
 @pytest.mark.parametrize("voice", ["marin", "cedar", "ash", "coral"])
 async def test_our_own_voice_is_understood_in_every_pitch(engine, sound, voice):
     speech = import_module("gateway.local.speech")
-    measure = import_module("gateway.local.measure")
     text = "Your table for four people is booked on Tuesday at seven."
     said = await engine.say(text, speech.Manner(voice))
     heard = await engine.recognize(sound.decoder("audio/pcmu")(said.payload))
-    assert measure.errors(measure.normal(text), [*measure.normal(heard)]) <= 3
+    assert errors(normal(text), [*normal(heard)]) <= 3
 
 
 async def test_long_numbers_are_said_figure_by_figure_and_written_as_they_were(engine, sound):
     speech = import_module("gateway.local.speech")
     said = await engine.say("Your number is 481516.", speech.Manner())
     heard = await engine.recognize(sound.decoder("audio/pcmu")(said.payload))
-    assert not {"thousand", "hundred"} & set(import_module("gateway.local.measure").normal(heard))
+    assert not {"thousand", "hundred"} & set(normal(heard))
     assert "".join(word.text for word in said.words) == "Your number is 481516."
 
 
