@@ -34,6 +34,7 @@ SCRIPT = [
     {"say": "Booking 123456 now has seat 12C. Is there anything else?"},
     {"hand_over": "triage"},
     [{"say": "Goodbye."}, {"call": "hang_up", "arguments": {"reason": "done"}}],
+    {"nothing": True},
 ]
 """The same call for the scripted model, which understands nothing: one response after the other."""
 _READY_S = 30.0
@@ -56,7 +57,7 @@ async def local() -> AsyncIterator[Model]:
         url = await model.start()
     except ModelError as error:
         async with _scripted() as url:
-            yield Model("scripted", url, f"{error}. So the scripted model answers.")
+            yield Model("scripted", url, f"{error}: so a scripted one answers here, which understands nothing.")
         return
     try:
         yield Model("local", url)

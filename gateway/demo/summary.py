@@ -17,6 +17,10 @@ _LATENCY = (
     "from the caller's last sound to the first of the answer, both at the phone. 500 ms of it are the silence that ends"
     " a turn, 140 ms the simulated line"
 )
+_BRAIN = {
+    "local": "scripted: rules over the tools' schemas, no language model",
+    "scripted": "none: the scripted model says its lines, whatever the caller says",
+}
 OPENAI = "OPENAI_API_KEY=sk-... scripts/demo --openai"
 
 
@@ -85,5 +89,5 @@ def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
     yield "sound", f"{outcome.wav} (left: the caller, right: what the caller heard)"
     yield "record", outcome.log
     if outcome.model != "openai":
-        yield "brain", "scripted: rules over the tools' schemas, no language model"
+        yield "brain", _BRAIN[outcome.model]
         yield "with OpenAI", OPENAI

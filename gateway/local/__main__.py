@@ -5,9 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from typing import TYPE_CHECKING
 
 from gateway.errors import ModelError
-from gateway.local.server import READY, Place
+from gateway.local import weights
+
+if TYPE_CHECKING:
+    from gateway.local.server import Place
+
+READY = "ready"
+"""First word of the line that is printed when connections are taken; the address follows."""
 
 EX_CONFIG = 78
 
@@ -16,14 +23,16 @@ def serve(*, host: str, port: int, threads: int, pace: float, llm_url: str, llm_
     """Load the speech parts, say what was loaded, serve until a signal; gives the exit status."""
     from gateway.local.brain.chat import ChatBrain  # noqa: PLC0415 (loads an HTTP client, seldom needed)
     from gateway.local.brain.scripted import ScriptedBrain  # noqa: PLC0415 (as its sibling)
-    from gateway.local.engine import load  # noqa: PLC0415 (numpy: the start of the gateway must not pay for it)
-    from gateway.local.server import run  # noqa: PLC0415 (as above)
 
     try:
-        engine = load(threads)
+        found = weights.find_all()
     except ModelError as error:
         _say(str(error))
         return EX_CONFIG
+    from gateway.local.engine import Engine  # noqa: PLC0415 (numpy and onnxruntime, now that they are known to be there)
+    from gateway.local.server import run  # noqa: PLC0415 (as above)
+
+    engine = Engine(found, threads)
     brain = ChatBrain(llm_url, llm_model) if llm_url else ScriptedBrain()
     for one in engine.loaded:
         _say(f"loaded {one.part}: {one.distribution} {one.version}, {one.size / 1e6:.1f} MB, {one.path}")

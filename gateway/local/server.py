@@ -19,8 +19,6 @@ from gateway.local.engine import Engine
 from gateway.local.protocol import Json, encode
 from gateway.local.session import Session
 
-READY = "ready"
-"""First word of the line that is printed when connections are taken; the address follows."""
 _LARGEST = 24 * 1024 * 1024
 _OUTBOX = 20_000
 _MODEL = "local"
