@@ -9,7 +9,7 @@ from gateway.call import events as e
 from gateway.call.call import Call
 from gateway.call.reason import EndReason
 from gateway.call.turns import Turn
-from gateway.store.log import Closed, Entry, Header, Line, Note, TrackerRead
+from gateway.store.log import Closed, Entry, Header, Line
 
 
 @dataclass(slots=True)
@@ -149,7 +149,7 @@ class Watch:
                 self.reason = line.reason
                 for said in self._said.values():
                     said.final = True
-            case TrackerRead() | Note():
+            case _:
                 pass
 
     def _event(self, event: e.Event, at: float) -> None:

@@ -35,7 +35,7 @@ async def test_lines_come_as_they_are_written_until_the_record_is_closed(tmp_pat
             await first.wait()
         assert isinstance(seen[0], Header)
         log.append(0.7, DigitPressed("2"), [])
-        log.close(1.0, EndReason("success", "done"), {})
+        log.close(1.0, EndReason("success", "done"), {"usage": {}, "turns": []})
     writer.stop()
     assert [line.event for line in seen if isinstance(line, Entry)] == [DigitPressed("1"), DigitPressed("2")]
     assert seen[-1] == Closed(1.0, EndReason("success", "done"))
