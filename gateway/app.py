@@ -38,6 +38,7 @@ from gateway.store.log import LogWriter
 from gateway.store.projector import Projector
 from gateway.store.recording.shelf import Recordings
 from gateway.store.schema import prepare
+from gateway.web.api import create_api
 from gateway.web.console.pages import Console
 from gateway.web.health import Health
 from gateway.web.sounds import Sounds
@@ -94,6 +95,7 @@ class Gateway:
             *Sounds(lambda: self.watcher.current).routes(),
             *Console(self.exchange, lambda: self.watcher.current).routes(),
             *self.health.routes(),
+            *create_api(self.database, self.exchange, self.recordings, lambda: self.watcher.current).routes(),
         ]
 
     @asynccontextmanager

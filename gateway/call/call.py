@@ -114,6 +114,11 @@ class Call:
         """The moment at which the call wants a ``TimePassed``; None where it waits for nothing."""
         return self._deadlines.soonest
 
+    @property
+    def approvals(self) -> tuple[str, ...]:
+        """The ids of tool calls that wait for a person's yes."""
+        return tuple(self._approvals)
+
     def playback(self, now: float) -> PlaybackState:
         """Return which item the ear is at, for the SDK's tracker (design rule 3)."""
         return self.playout.state(now)

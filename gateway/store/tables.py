@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Column, Double, Index, Integer, MetaData, Table, Text
+from sqlalchemy import JSON, Boolean, Column, Double, Index, Integer, MetaData, Table, TableClause, Text, table
 
 metadata = MetaData()
 
@@ -198,6 +198,9 @@ transcripts = Table(
     Column("call_id", Text, nullable=False, unique=True),
     _need("text"),  # what was heard, a line for each turn, and the outcome; what full-text search looks in
 )
+
+words_of_sqlite: TableClause = table("transcripts_words")
+"""SQLite's index of words, whose rows have the numbers of those of ``transcripts``."""
 
 PROJECTIONS = (
     calls,

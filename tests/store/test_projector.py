@@ -196,12 +196,10 @@ CRASHING = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, {here!r})
-import importlib.util
-spec = importlib.util.spec_from_file_location("records_conftest", {conftest!r})
-module = importlib.util.module_from_spec(spec); sys.modules["records_conftest"] = module; spec.loader.exec_module(module)
+from tests.records import Talk
 from gateway.store.log import LogWriter
 writer = LogWriter(Path({folder!r})); writer.start()
-call = module.Talk(writer, call_id="0188bcd6-0000-7000-8000-000000000001")
+call = Talk(writer, call_id="0188bcd6-0000-7000-8000-000000000001")
 call.begin()
 call.answers("greet", "Hello, this is Acme.")
 call.asks("c1", "Good evening")
@@ -214,9 +212,7 @@ while True:
 @pytest.mark.slow
 async def test_a_killed_process_leaves_a_closed_record(database, url, tmp_path):
     folder = tmp_path / "calls"
-    code = CRASHING.format(
-        here=str(Path.cwd()), conftest=str(Path(__file__).with_name("conftest.py")), folder=str(folder)
-    )
+    code = CRASHING.format(here=str(Path(__file__).parents[2]), folder=str(folder))
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()

@@ -161,6 +161,7 @@ class Talk:
         fields = {"caller": "+14155550123", "called": "+14155550100", "account_sid": "AC1"} | header
         self.writer = writer
         self.call = Call(self.policy, 0.0)
+        self.log_sid = f"CA{self.call_id[-8:]}"
         self.log = writer.open(
             Header(
                 self.call_id,

@@ -1,0 +1,30 @@
+"""``/api/v1``: what programs may read and do, with its OpenAPI description."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.config.directory import Directory
+from gateway.exchange import Exchange
+from gateway.store.database import Database
+from gateway.store.recording.shelf import Recordings
+from gateway.web.api.app import Api
+from gateway.web.api.calls import CallsApi
+from gateway.web.api.lines import LinesApi
+from gateway.web.api.live import LiveApi
+from gateway.web.api.recordings import RecordingsApi
+
+
+def create_api(
+    database: Database, exchange: Exchange, recordings: Recordings, directory: Callable[[], Directory]
+) -> Api:
+    """Return the API of a node."""
+    return Api(
+        database,
+        [
+            *CallsApi(database).operations(),
+            *LiveApi(database, exchange).operations(),
+            *RecordingsApi(database, recordings).operations(),
+            *LinesApi(database, exchange, directory).operations(),
+        ],
+    )
