@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("data"), validation_alias="GATEWAY_DATA_DIR")
     recordings_url: str = Field("", validation_alias="GATEWAY_RECORDINGS_URL", repr=False)
     database_url: str = Field("", validation_alias="DATABASE_URL", repr=False)
+    token: str = Field("", validation_alias="GATEWAY_TOKEN", repr=False)
+    """The token with which commands ask a running gateway, through its API."""
     secret_key: bytes = Field(b"", validation_alias="GATEWAY_SECRET_KEY", repr=False)
     max_calls: int = Field(100, validation_alias="GATEWAY_MAX_CALLS", ge=0)
     drain_timeout: float = Field(3600.0, validation_alias="GATEWAY_DRAIN_TIMEOUT", ge=0)

@@ -6,26 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from pydantic import ValidationError
 
-from gateway.errors import SettingsError
-from gateway.settings import Settings
+from gateway.cli.records import read_loosely
 
 if TYPE_CHECKING:
     from gateway.store.recording.shelf import Recordings
-
-
-def settings() -> Settings:
-    """Return the settings as they are; those that a command does not need may be wrong.
-
-    Raises:
-        SettingsError: a setting can't be read at all.
-    """
-    try:
-        return Settings()  # type: ignore[call-arg]  # every field has a default
-    except ValidationError as error:
-        faults = [f"{fault['loc'][0] if fault['loc'] else 'environment'}: {fault['msg']}" for fault in error.errors()]
-        raise SettingsError("\n".join(faults)) from None
 
 
 def log_of(call: str) -> Path:
@@ -36,7 +21,7 @@ def log_of(call: str) -> Path:
     """
     if Path(call).is_file():
         return Path(call)
-    folder = settings().data_dir / "calls"
+    folder = read_loosely().data_dir / "calls"
     found = sorted(folder.glob(f"{call}*.jsonl")) if call.replace("-", "").isalnum() else []
     if not found and call.startswith("CA"):
         found = [path for path in folder.glob("*.jsonl") if _is_of(path, call)]
@@ -51,7 +36,7 @@ def recordings() -> Recordings:
     """Return where recordings are."""
     from gateway.store.recording.shelf import Recordings  # noqa: PLC0415 - each command imports what it needs
 
-    known = settings()
+    known = read_loosely()
     return Recordings(known.data_dir / "recordings", known.recordings_url)
 
 
