@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
@@ -24,17 +24,17 @@ from gateway.carriers.twilio.signature import Verifier
 from gateway.carriers.twilio.twiml import Links
 from gateway.carriers.twilio.upgrade import MediaSocket
 from gateway.carriers.twilio.webhooks import Webhooks
-from gateway.config.directory import Directory
 from gateway.config.loader import load
 from gateway.config.numbers import Account
 from gateway.config.watch import Watcher
-from gateway.errors import ConfigError, Fault, SettingsError
+from gateway.errors import ConfigError, SettingsError
 from gateway.exchange import Exchange
 from gateway.realtime.agents import Agents
 from gateway.realtime.toolsloop import ToolsLoop
 from gateway.settings import Settings
 from gateway.store.database import Database, database_url
 from gateway.store.log import LogWriter
+from gateway.store.overrides import Overrides
 from gateway.store.projector import Projector
 from gateway.store.recording.shelf import Recordings
 from gateway.store.schema import prepare
@@ -61,8 +61,6 @@ class Gateway:
             load(settings.config_dir, variables),
             variables,
             prove=self.agents.check,
-            on_swap=self._swapped,
-            on_faults=self._refused,
         )
         self.links = Links(settings.public_url, settings.stream_url)
         self.http = httpx2.AsyncClient()
@@ -72,6 +70,7 @@ class Gateway:
         self.logs = LogWriter(settings.data_dir / "calls", told=self.projector.told)
         self.recordings = Recordings(settings.data_dir / "recordings", settings.recordings_url)
         self.accounts, browser = self._accounts(), BrowserCalls()
+        self.overrides = Overrides(self.database, time.time)
         self.exchange = Exchange(
             directory=lambda: self.watcher.current,
             tokens=StreamTokens(settings.secret_key),
@@ -80,10 +79,11 @@ class Gateway:
             agents=self.agents,
             carrier=lambda account_sid: browser if account_sid == BROWSER else self.accounts.calls(account_sid),
             recordings=self.recordings,
+            overrides=self.overrides.of,
             clock=time.monotonic,
             wall=time.time,
         )
-        self.health = Health(self.exchange, lambda: self.watcher.current)
+        self.health = Health(self.exchange, self.watcher, self.overrides)
         verifier = Verifier(settings.public_url, settings.stream_url, settings.twilio_auth_tokens, self.accounts.tokens)
         refusals = Refusals(verifier)
         self.media = MediaSocket(self.exchange, verifier, refusals)
@@ -120,6 +120,8 @@ class Gateway:
             await tasks.start(self.exchange.run)
             await tasks.start(self.media.run)
             await tasks.start(self.browser_media.run)
+            await self.overrides.look()
+            tasks.start_soon(self.overrides.run)
             tasks.start_soon(self.watcher.run)
             self.health.starting = False
             yield
@@ -141,12 +143,6 @@ class Gateway:
             self.http,
             self.links,
         )
-
-    def _swapped(self, _before: Directory, _after: Directory) -> None:
-        self.health.faults = []
-
-    def _refused(self, faults: Sequence[Fault]) -> None:
-        self.health.faults = [str(fault) for fault in faults]
 
 
 def create_app(gateway: Gateway) -> Starlette:

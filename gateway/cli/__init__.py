@@ -18,7 +18,22 @@ from gateway.errors import ConfigError, SettingsError, StoreError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-GROUPS = ("serve", "demo", "init", "check", "config", "numbers", "db", "tokens", "calls", "picture", "local", "bench")
+GROUPS = (
+    "serve",
+    "demo",
+    "init",
+    "check",
+    "config",
+    "lines",
+    "numbers",
+    "fallback",
+    "db",
+    "tokens",
+    "calls",
+    "picture",
+    "local",
+    "bench",
+)
 """The files of this folder that add commands, in the order of ``gateway --help``."""
 
 OK, FAULTS, USAGE, SETTINGS = 0, 1, 2, 78

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gateway.cli.routes import numbers_of
 from gateway.cli.show import print_faults, print_line, print_table
 from gateway.errors import ConfigError, Fault
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from gateway.config.directory import Directory
-    from gateway.config.numbers import Claim
 
 
 LAID_OVER = ("TransferConfig", "HoursConfig")
@@ -111,7 +111,7 @@ def _rows(directory: Directory) -> list[dict[str, Any]]:
         {
             "line": line.id,
             "label": line.label,
-            "numbers": [_shown(claim) for claim in directory.claims if claim.line.id == line.id],
+            "numbers": numbers_of(directory, line),
             "default": line.default,
             "agents": [*line.agents] or [line.agent],
             "tools": sorted({tool for agent in line.agents.values() for tool in agent.tools}),
@@ -120,9 +120,3 @@ def _rows(directory: Directory) -> list[dict[str, Any]]:
         }
         for line in directory.lines.values()
     ]
-
-
-def _shown(claim: Claim) -> str:
-    account = f" ({claim.account})" if claim.account else ""
-    canary = f", {claim.percent:g} % {claim.canary.id}" if claim.canary else ""
-    return f"{claim.pattern.text}{account}{canary}"

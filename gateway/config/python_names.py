@@ -21,10 +21,11 @@ def split_reference(text: str) -> tuple[str, str] | None:
 
 def module_file(folder: Path, module: str) -> Path | None:
     """Return the file of a module: ``tools/module.py`` in the folder, or ``module.py`` beside the lines."""
-    return next((path for name in _candidates(module) if (path := folder / name).is_file()), None)
+    return next((path for name in candidates(module) if (path := folder / name).is_file()), None)
 
 
-def _candidates(module: str) -> tuple[str, str]:
+def candidates(module: str) -> tuple[str, str]:
+    """Return where in the folder a module may be."""
     relative = module.replace(".", "/") + ".py"
     return f"tools/{relative}", relative
 
@@ -44,7 +45,7 @@ class UserPython:
             remedy = self.whereabouts(text) or f'write "module:name", {what} in tools/module.py'
             return leaf.place.fault(f"{text!r} does not name {what}", remedy)
         module, name = reference
-        file = next((name for name in _candidates(module) if name in self._folder.files), None)
+        file = next((name for name in candidates(module) if name in self._folder.files), None)
         if file is None:
             where = f"no file tools/{module.replace('.', '/')}.py"
             return leaf.place.fault(f"{text!r}: there is {where}", nearest(module, self._modules()) or "write it")
@@ -59,7 +60,7 @@ class UserPython:
     def whereabouts(self, name: str) -> str:
         """Return where a bare name is defined, as a remedy."""
         for module in self._modules():
-            file = next(file for file in _candidates(module) if file in self._folder.files)
+            file = next(file for file in candidates(module) if file in self._folder.files)
             names = self._defined(file)
             if not isinstance(names, Fault) and name in names:
                 return f'write "{module}:{name}"'

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, assert_never
 
-from gateway.call.outcome import Outcome, plan_of
+from gateway.call.outcome import AgentAnswers, Outcome, Refused, TargetRings, WordsHeard, plan_of
 from gateway.call.plan import Plan
-from gateway.config.schema import LineConfig
+from gateway.config.schema import ClosedLine, LineConfig
 
 Why: TypeAlias = Literal["", "after-hours", "override", "override-without-target"]
 
@@ -33,3 +33,19 @@ def answer(line: LineConfig, override: Outcome | None, now: float) -> Answer:
         return Answer(line)
     plan = plan_of(closed.outcome, line.language, line.transfer)
     return Answer(closed.line or line, plan, "after-hours")
+
+
+def outcome_name(answered: Answer, closed: ClosedLine | None) -> str:
+    """Return in a word what callers get: ``agent``, ``agent:NAME``, ``transfer:NAME``, ``say`` or ``busy``."""
+    outcome = closed.outcome if closed is not None and answered.why == "after-hours" else AgentAnswers()
+    match outcome:
+        case AgentAnswers(agent):
+            return f"agent:{agent}" if agent else "agent"
+        case TargetRings(target):
+            return f"transfer:{target}"
+        case WordsHeard():
+            return "say"
+        case Refused(reason):
+            return reason
+        case _:
+            assert_never(outcome)

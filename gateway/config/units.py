@@ -137,10 +137,13 @@ def _check_timezone(value: str) -> str:
     import difflib  # noqa: PLC0415 - only lines with a time zone pay for it
     import zoneinfo  # noqa: PLC0415
 
-    known = zoneinfo.available_timezones()
-    if known and value not in known:
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        known = zoneinfo.available_timezones()  # Slow: it looks at every file.
         near = difflib.get_close_matches(value, known, n=1)
-        raise wrong(f"{value!r} is not a time zone", f"did you mean {near[0]}?" if near else "such as Europe/Zurich")
+        remedy = f"did you mean {near[0]}?" if near else "such as Europe/Zurich"
+        raise wrong(f"{value!r} is not a time zone", remedy) from None
     return value
 
 

@@ -288,3 +288,13 @@ hooks = Table(
     Index("hooks_state", "state", "due"),
     Index("hooks_call", "call_id"),
 )
+
+line_overrides = Table(
+    "line_overrides",
+    metadata,
+    _key("line"),
+    _need("answer"),  # agent, transfer:NAME, say:TEXT or busy
+    _need("by"),
+    _need("set_at", Double),
+    _need("until", Double),  # from then on the line answers as usual
+)

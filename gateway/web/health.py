@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.config.directory import Directory
+from gateway.config.watch import Watcher
 from gateway.exchange import Exchange
+from gateway.store.overrides import LineOverride, Overrides
 
 
 @dataclass(slots=True)
@@ -18,10 +19,9 @@ class Health:
     """The node's readiness: why it takes no calls, where it takes none."""
 
     exchange: Exchange
-    directory: Callable[[], Directory]
+    watcher: Watcher
+    overrides: Overrides
     starting: bool = True
-    faults: list[str] = field(default_factory=list)
-    """Why the folder of lines, as it is now, is not in effect; calls go on with the snapshot before."""
 
     def routes(self) -> list[BaseRoute]:
         return [Route("/healthz", self._alive), Route("/readyz", self._ready)]
@@ -47,7 +47,16 @@ class Health:
             "reasons": reasons,
             "calls": len(self.exchange.calls),
             "capacity": self.exchange.admission.max_calls,
-            "snapshot": self.directory().hash,
-            "config_faults": self.faults,
+            "snapshot": self.watcher.current.hash,
+            # Why the folder of lines as it is now is not in effect; calls go on with the snapshot before.
+            "config_faults": [str(fault) for fault in self.watcher.faults],
+            "overrides": [_shown(override) for override in self.overrides.current],
         }
         return JSONResponse(state, status_code=503 if reasons else 200)
+
+
+def _shown(override: LineOverride) -> dict[str, str]:
+    """Return an override without the words of it: anybody may ask whether a node is ready."""
+    answer = "say" if override.answer.startswith("say:") else override.answer
+    until = datetime.fromtimestamp(override.until, UTC).isoformat(timespec="seconds")
+    return {"line": override.line, "answer": answer, "by": override.by, "until": until}
