@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -49,8 +49,19 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"there is {', '.join(names)}" if names else ""
 
 
-def check(model: type[Model], tree: Fields, *, partial: bool = False) -> tuple[Model | None, list[Fault]]:
-    """Read a tree as a model; ``partial`` is whether it is laid over something else, so that keys may be missing.
+def _nowhere(_: Path) -> bool:
+    return False
+
+
+def anywhere(_: Path) -> bool:
+    """Let any key be missing: the tree is laid over something else, which may have it."""
+    return True
+
+
+def check(
+    model: type[Model], tree: Fields, *, may_lack: Callable[[Path], bool] = _nowhere
+) -> tuple[Model | None, list[Fault]]:
+    """Read a tree as a model; ``may_lack`` says of a path whether keys may be missing there.
 
     Returns:
         The model, or None where anything is wrong; and all faults, not only the first ones.
@@ -62,8 +73,9 @@ def check(model: type[Model], tree: Fields, *, partial: bool = False) -> tuple[M
             checked = model.model_validate(plain(rest))
         except ValidationError as error:
             errors = error.errors(include_url=False)
-            if again or partial:  # What was wrong is gone by now, which must not be said to be missing.
-                errors = [each for each in errors if each["type"] not in _MISSING]
+            # From the second round on, what was wrong is gone, which must not be said to be missing.
+            errors = [each for each in errors if each["type"] not in _MISSING or not (again or may_lack(each["loc"]))]
+            errors = [each for each in errors if each["type"] != "too_short" or not again]
             faults += [fault for fault in (_explain(model, rest, each) for each in errors) if fault not in faults]
             pruned = _without(rest, errors)
             if pruned == rest:
@@ -104,6 +116,8 @@ def _explain(model: type[BaseModel], tree: Fields, error: Any) -> Fault:
         case "greater_than_equal" | "less_than_equal":
             bound = f"at least {context['ge']}" if "ge" in context else f"at most {context['le']}"
             return place.fault(f"{_spelled(found)} is out of range", f"it is {bound}")
+        case "too_short":
+            return place.fault("there is nothing in it", "write something into it, or remove the key")
         case "string_too_short":
             return place.fault("the text is empty", "write one, or remove the key")
         case _:

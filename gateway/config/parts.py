@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gateway.config.explain import check, nearest
+from gateway.config.explain import anywhere, check, nearest
 from gateway.config.folder import Folder
 from gateway.config.not_yet import refuse_in_line
 from gateway.config.schema import LineFile
@@ -71,7 +71,7 @@ class Parts:
             if name not in self._used and name != DEFAULTS and tree is not None:
                 kept, faults = refuse_in_line(merge(None, tree))
                 yield from faults
-                yield from check(LineFile, kept, partial=True)[1]
+                yield from check(LineFile, kept, may_lack=anywhere)[1]
 
     def _extended(self, written: Fields) -> Iterator[Fields | None]:
         """Go through the parts that a line extends, the nearest first."""

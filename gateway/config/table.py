@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.config.addresses import Pattern, normal
 from gateway.config.environment import check_secret, check_unread, fill, names_in_text
@@ -15,7 +16,7 @@ from gateway.config.not_yet import refuse_in_line
 from gateway.config.numbers import OVERRIDES, Account, AccountConfig, Claim, NumberRow, NumbersFile
 from gateway.config.parts import is_table
 from gateway.config.schema import LineConfig, LineFile
-from gateway.config.tree import Entry, Fields, Items, Leaf, Place, merge
+from gateway.config.tree import Entry, Fields, Items, Leaf, Place, Tree, merge
 from gateway.config.yaml import read_yaml
 from gateway.errors import Fault
 
@@ -63,7 +64,7 @@ class Table:
         tree = _read(folder, env, faults)
         table = cls(tree, environment, faults, {})
         kept = table._checked()
-        file, found = check(NumbersFile, kept, partial=True)
+        file, found = check(NumbersFile, kept, may_lack=_is_laid_over)
         faults += found
         accounts = file.accounts if file else _good_accounts(kept)
         return dataclasses.replace(table, _accounts=accounts)
@@ -156,19 +157,15 @@ class Table:
     def _checked(self) -> Fields:
         """Return the tree for the schema: without nulls, and without what was said already to be wrong."""
         tree = self.tree
-        for path, entry in _entries(tree):
-            known = [*NumberRow.model_fields]
-            for key in [key for key in entry.values if key not in known and key in LineFile.model_fields]:
-                message = f"a number can't override {key}; it can {', '.join(OVERRIDES)}"
-                self.faults.append(entry.values[key].place.fault(message, "write it in the line, or in another line"))
-                tree = tree.without((*path, key))
-        self.tree = tree
-        for path, entry in _entries(tree):
-            kept, faults = refuse_in_line(_overrides(entry))
+        for path, row in _entries(self.tree):
+            for key, entry in row.values.items():
+                if key not in NumberRow.model_fields and key in LineFile.model_fields:
+                    message = f"a number can't override {key}; it can {', '.join(OVERRIDES)}"
+                    self.faults.append(entry.place.fault(message, "write it in the line, or in another line"))
+            overrides, faults = refuse_in_line(_overrides(row))
             self.faults += faults
-            for key in _overrides(entry).values:
-                if key not in kept.values:
-                    tree = tree.without((*path, key))
+            own = {key: entry for key, entry in row.values.items() if key not in LineFile.model_fields}
+            tree = _replaced(tree, path, Fields({**own, **overrides.values}, row.place))
         self.faults += check_unread(tree, _is_for_others, "the environment is read in the tokens of accounts only")
         for name in tree.fields("accounts"):
             if leaf := tree.text("accounts", name, "token"):
@@ -253,8 +250,25 @@ def _overrides(row: Fields) -> Fields:
 
 def _is_for_others(path: tuple[str | int, ...]) -> bool:
     """Say whether a value may refer to the environment, or is checked where it is laid over a line."""
-    token = path[0] == "accounts" and path[-1] == "token"
-    return token or (path[0] == "numbers" and any(key in OVERRIDES for key in path[2:]))
+    return (path[0] == "accounts" and path[-1] == "token") or _is_laid_over(path)
+
+
+def _is_laid_over(path: tuple[str | int, ...]) -> bool:
+    """Say whether a path leads into what a row lays over its line, which has the rest."""
+    return path[0] == "numbers" and any(key in OVERRIDES for key in path[2:])
+
+
+def _replaced(tree: Tree, path: tuple[str | int, ...], value: Fields) -> Any:
+    """Return a tree with another value at a path that exists."""
+    if not path:
+        return value
+    head, rest = path[0], path[1:]
+    if isinstance(tree, Fields):
+        entry = tree.values[str(head)]
+        return Fields({**tree.values, str(head): Entry(entry.place, _replaced(entry.tree, rest, value))}, tree.place)
+    assert isinstance(tree, Items)  # noqa: S101 - a number leads into a list
+    values = (_replaced(each, rest, value) if at == head else each for at, each in enumerate(tree.values))
+    return Items(tuple(values), tree.place)
 
 
 def _own_numbers(line: Line) -> list[Leaf]:
