@@ -707,7 +707,8 @@ class Call:
             case Deadline.NO_STREAM:
                 self._finish(self.reason or EndReason("carrier", "no-stream"))
             case Deadline.MODEL_READY:
-                self._fail(EndReason("model", "model-not-ready"), now)
+                if self.state is State.TALKING:
+                    self._fail(EndReason("model", "model-not-ready"), now)
             case Deadline.LONGEST:
                 self._end("gateway", "max-duration", now)
             case Deadline.SILENCE:
