@@ -285,7 +285,7 @@ class Call:
             self.usage[name] = self.usage.get(name, 0) + amount
         commands = self.floor.response_done(event, now)
         if commands is None:
-            self._fail(EndReason("model", f"response-failed{'-' + event.code if event.code else ''}"), now)
+            self._agent_failed(EndReason("model", f"response-failed{'-' + event.code if event.code else ''}"), now)
             return
         self._out += commands
         self._note_heard(now)
@@ -389,6 +389,16 @@ class Call:
                 self._leave_if_heard(now)
             case _:
                 pass  # found out when a stream comes, or when the carrier asks
+
+    def _agent_failed(self, reason: EndReason, now: float) -> None:
+        """The model is there and of no use: what a lost one is, only that it has to be closed."""
+        if self.state is State.TALKING:
+            self._fail(reason, now)
+        elif self._agent_state in {"connecting", "ready"}:
+            self._close_agent()
+            self._agent_state = "lost"
+            self.reason = self.reason or reason
+            self._leave_if_heard(now)
 
     def _fail(self, reason: EndReason, now: float) -> None:
         """The agent can't go on: have the carrier say so and do what the line wants then."""

@@ -13,7 +13,6 @@ from enum import StrEnum
 from gateway.call.events import (
     AgentLost,
     CallerAudio,
-    CarrierFailed,
     ContinuationAsked,
     Event,
     HangUpAsked,
@@ -96,7 +95,7 @@ TRANSITIONS: dict[State, dict[type[Event], tuple[State, ...]]] = {
         ResponseDone: (_M,),
         TransferAsked: (_M,),
         AgentLost: (_M,),
-        TimePassed: (_M, _D),
+        TimePassed: (_M, _E),
         StatusChanged: (_E,),
     },
     _F: {
@@ -117,7 +116,6 @@ TRANSITIONS: dict[State, dict[type[Event], tuple[State, ...]]] = {
         # The carrier brought the caller back (a second visit, a transfer that failed).
         StreamStarted: (_T, _F),
         ContinuationAsked: (_M, _D, _E),
-        CarrierFailed: (_T, _D),
         HangUpAsked: (_E,),
         TimePassed: (_E,),
         StatusChanged: (_E,),
