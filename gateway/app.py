@@ -24,6 +24,7 @@ from gateway.carriers.twilio.signature import Verifier
 from gateway.carriers.twilio.twiml import Links
 from gateway.carriers.twilio.upgrade import MediaSocket
 from gateway.carriers.twilio.webhooks import Webhooks
+from gateway.config.directory import Directory
 from gateway.config.loader import load
 from gateway.config.numbers import Account
 from gateway.config.watch import Watcher
@@ -32,11 +33,13 @@ from gateway.exchange import Exchange
 from gateway.realtime.agents import Agents
 from gateway.realtime.toolsloop import ToolsLoop
 from gateway.settings import Settings
+from gateway.store.changes import Changes
 from gateway.store.database import Database, database_url
 from gateway.store.log import LogWriter
 from gateway.store.overrides import Overrides
 from gateway.store.projector import Projector
 from gateway.store.recording.shelf import Recordings
+from gateway.store.retention import Retention, Shelf, every_hour, keep_of
 from gateway.store.schema import prepare
 from gateway.web.api import create_api
 from gateway.web.console.pages import Console
@@ -61,6 +64,7 @@ class Gateway:
             load(settings.config_dir, variables),
             variables,
             prove=self.agents.check,
+            on_swap=self._swapped,
         )
         self.links = Links(settings.public_url, settings.stream_url)
         self.http = httpx2.AsyncClient()
@@ -69,6 +73,8 @@ class Gateway:
         self.projector = Projector(url, settings.data_dir / "calls")
         self.logs = LogWriter(settings.data_dir / "calls", told=self.projector.told)
         self.recordings = Recordings(settings.data_dir / "recordings", settings.recordings_url)
+        self.shelf = Shelf(self.database, settings.data_dir / "calls", self.recordings)
+        self.changes = Changes(self.database)
         self.accounts, browser = self._accounts(), BrowserCalls()
         self.overrides = Overrides(self.database, time.time)
         self.exchange = Exchange(
@@ -95,7 +101,7 @@ class Gateway:
             *Sounds(lambda: self.watcher.current).routes(),
             *Console(self.exchange, lambda: self.watcher.current).routes(),
             *self.health.routes(),
-            *create_api(self.database, self.exchange, self.recordings, lambda: self.watcher.current).routes(),
+            *create_api(self.shelf, self.exchange, lambda: self.watcher.current).routes(),
         ]
 
     @asynccontextmanager
@@ -122,9 +128,14 @@ class Gateway:
             await tasks.start(self.browser_media.run)
             await self.overrides.look()
             tasks.start_soon(self.overrides.run)
+            tasks.start_soon(self.changes.run)
+            tasks.start_soon(every_hour, lambda: Retention(self.shelf, keep_of(self.watcher.current)))
             tasks.start_soon(self.watcher.run)
             self.health.starting = False
             yield
+
+    def _swapped(self, before: Directory, after: Directory) -> None:
+        self.changes.note("lines-changed", {"before": before.hash, "after": after.hash, "lines": [*after.lines]})
 
     def _accounts(self) -> TwilioAccounts:
         settings = self.settings

@@ -35,6 +35,7 @@ from gateway.config.directory import Directory
 from gateway.config.reception import answer
 from gateway.config.returns import may_return
 from gateway.config.schema import NOT_NEEDED, LineConfig
+from gateway.config.units import in_seconds
 from gateway.errors import TokenError
 from gateway.store.log import CallLog, Header, LogWriter
 from gateway.store.recording.recorder import MASKED, PAUSED, RESUMED
@@ -331,6 +332,8 @@ class Exchange:
             caller=incoming.caller,
             called=incoming.called,
             direction=incoming.direction,
+            keep_transcript=in_seconds(line.keep_transcript),
+            keep_recording=in_seconds(line.recording.keep),
         )
         loop = asyncio.get_running_loop()
 

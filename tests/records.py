@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,10 +52,20 @@ def _programs() -> Path | None:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A PostgreSQL server for this run, without the guarantees that cost time."""
-    programs = _programs()
-    if programs is None:
+    """A PostgreSQL server for this run."""
+    if _programs() is None:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    with postgresql() as here:
+        here.run("CREATE DATABASE template_records")
+        anyio.run(_upgrade, here.url("template_records"))
+        yield here
+
+
+@contextmanager
+def postgresql() -> Iterator[Cluster]:
+    """Run a PostgreSQL server without the guarantees that cost time; what it writes goes with it."""
+    programs = _programs()
+    assert programs is not None
     folder = Path(tempfile.mkdtemp(prefix="gateway-pg-"))
     user: dict[str, Any] = {}
     if os.getuid() == 0:  # PostgreSQL refuses to run as root
@@ -94,8 +105,6 @@ def cluster() -> Iterator[Cluster]:
                 break
             assert server.poll() is None, (folder / "log").read_text()
             subprocess.run(["sleep", "0.1"], check=True)
-        here.run("CREATE DATABASE template_records")
-        anyio.run(_upgrade, here.url("template_records"))
         yield here
     finally:
         if server is not None:

@@ -31,6 +31,9 @@ GROUPS = (
     "tokens",
     "calls",
     "picture",
+    "people",
+    "audit",
+    "purge",
     "local",
     "bench",
 )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.operator import moment, operator
+from gateway.cli.operator import age, moment, operator
 from gateway.cli.records import Records, with_records
 from gateway.cli.show import print_line, print_table
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for each row.")]
 CallId = Annotated[str, typer.Argument(help="The call's id, its beginning, or the carrier's id (CA...).")]
-_AGES = {"m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def register(app: typer.Typer) -> None:
@@ -234,18 +232,6 @@ async def _id(records: Records, given: str) -> str:
     if found is None:
         raise typer.BadParameter(f"there is no call {given}, or several begin so")
     return found
-
-
-def age(text: str) -> float:
-    """Return the seconds of ``30m``, ``12h`` or ``7d``.
-
-    Raises:
-        typer.BadParameter: it is none of these.
-    """
-    match = re.fullmatch(r"(\d{1,6})([mhd])", text)
-    if match is None:
-        raise typer.BadParameter(f"{text!r} is no span of time; write 30m, 12h or 7d")
-    return int(match[1]) * _AGES[match[2]]
 
 
 def _timed(row: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import getpass
+import re
 from datetime import UTC, datetime
+
+import typer
+
+_AGES = {"m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def operator() -> str:
@@ -17,3 +22,15 @@ def operator() -> str:
 def moment(seconds: float | None) -> str | None:
     """Return Unix seconds as ISO 8601 in UTC."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def age(text: str) -> float:
+    """Return the seconds of ``30m``, ``12h`` or ``7d``.
+
+    Raises:
+        typer.BadParameter: it is none of these.
+    """
+    match = re.fullmatch(r"(\d{1,6})([mhd])", text)
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is no span of time; write 30m, 12h or 7d")
+    return int(match[1]) * _AGES[match[2]]

@@ -7,12 +7,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
-from gateway.errors import SettingsError
+from gateway.errors import ConfigError, SettingsError
 
 if TYPE_CHECKING:
+    from gateway.config.directory import Directory
     from gateway.settings import Settings
     from gateway.store.database import Database
+    from gateway.store.retention import Keep, Shelf
 
 Result = TypeVar("Result")
 
@@ -27,6 +30,48 @@ class Records:
     @property
     def logs(self) -> Path:
         return self.settings.data_dir / "calls"
+
+    def shelf(self) -> Shelf:
+        """Return everywhere that something of a call may be."""
+        from gateway.store.recording.shelf import Recordings  # noqa: PLC0415 - heavy
+        from gateway.store.retention import Shelf  # noqa: PLC0415 - heavy
+
+        recordings = Recordings(self.settings.data_dir / "recordings", self.settings.recordings_url)
+        return Shelf(self.database, self.logs, recordings)
+
+    def directory(self) -> Directory | None:
+        """Return the lines as their files have them now; None where these have faults."""
+        from gateway.config.loader import load  # noqa: PLC0415 - heavy
+
+        try:
+            return load(self.settings.config_dir)
+        except ConfigError:
+            return None
+
+    def keep(self) -> dict[str, Keep]:
+        """Return what lines keep now; nothing where their files have faults: then what they kept before counts."""
+        from gateway.store.retention import keep_of  # noqa: PLC0415 - heavy
+
+        directory = self.directory()
+        return {} if directory is None else keep_of(directory)
+
+    def settings_of(self, line: str) -> dict[str, Any] | None:
+        """Return what is in effect on a line; None where there is no such line."""
+        directory = self.directory()
+        if directory is None or line not in directory.lines:
+            return None
+        kept = ("recording.", "transcript.", "outcome.", "deliver.", "number", "language")
+        return {each.key: each.value for each in directory.settings[line] if each.key.startswith(kept)}
+
+    def places(self) -> dict[str, str]:
+        """Return where everything is, without secrets."""
+        recordings = urlsplit(self.settings.recordings_url)
+        outside = urlunsplit((recordings.scheme, recordings.hostname or "", recordings.path, "", ""))
+        return {
+            "records": self.database.url.render_as_string(hide_password=True),
+            "logs": str(self.logs.absolute()),
+            "recordings": outside or str((self.settings.data_dir / "recordings").absolute()),
+        }
 
 
 def with_records(work: Callable[[Records], Coroutine[Any, Any, Result]], *, prepared: bool = True) -> Result:

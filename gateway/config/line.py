@@ -170,6 +170,7 @@ class Line:
             barge_in=BargeIn(file.barge_in.allowed, file.barge_in.min_speech, file.barge_in.protect_greeting),
             approvals=file.approvals,
             recording=self._recording(file.recording),
+            keep_transcript=file.transcript.keep,
             end_by=file.end_by,
         )
         return replace(line, closed=self._closed(file.hours, line)) if file.hours else line

@@ -34,7 +34,7 @@ class _NotYet:
 
 _LINE = (
     _NotYet(("keys",), "keypad menus (keys)", "remove it; the agent can be given the tool transfer"),
-    _NotYet(("transcript",), "keeping and redacting transcripts (transcript)", "remove it"),
+    _NotYet(("transcript", "redact"), "redacting transcripts (redact)", "remove it; keep: bounds how long they are"),
     _NotYet(("mcp",), "MCP servers (mcp)", "write the tool as a function in tools/"),
     _NotYet(("voicemail",), "voicemail", "remove it"),
     _NotYet(("instructions",), "instructions for each language", "write one text", _is_map),

@@ -16,6 +16,7 @@ from gateway.call.moving import MAX_ATTRIBUTES, task_attributes
 from gateway.call.outcome import Outcome
 from gateway.call.policy import BargeIn, Clip, EndRoute, OnFailure, Policy, Target
 from gateway.config.addresses import Address
+from gateway.config.after_call import TranscriptConfig
 from gateway.config.hours import Hours
 from gateway.config.model_options import (
     ModelConfig,
@@ -66,6 +67,7 @@ __all__ = [
     "RecordingConfig",
     "SpokenClip",
     "TracingConfig",
+    "TranscriptConfig",
     "TranscriptionConfig",
     "TransferConfig",
     "TurnDetectionConfig",
@@ -307,6 +309,9 @@ class LineFile(Checked):
         default=ApprovalsConfig(), description="How a tool that needs approval gets its yes."
     )
     recording: RecordingConfig = Field(default=RecordingConfig(), description="Whether calls are recorded.")
+    transcript: TranscriptConfig = Field(
+        default=TranscriptConfig(), description="How long what was said on calls is kept."
+    )
     end_by: Literal["stream", "rest"] = Field(
         default="stream",
         description="How the gateway ends or moves a call: by closing its stream, or by the carrier's REST API.",
@@ -413,6 +418,8 @@ class LineConfig:
     barge_in: BargeIn = field(default_factory=BargeIn)
     approvals: ApprovalsConfig = field(default_factory=ApprovalsConfig)
     recording: Recording = field(default_factory=Recording)
+    keep_transcript: int | None = None
+    """Days."""
     closed: ClosedLine | None = None
     """None where the line is open at any time."""
     end_by: EndRoute = "stream"

@@ -69,6 +69,11 @@ def parse_days(value: object) -> object:
     raise wrong(f"{value!r} is not a number of days", 'write it with d or y, such as "90d" or "1y"')
 
 
+def in_seconds(days: int | None) -> float | None:
+    """Return days as seconds; None stays."""
+    return None if days is None else days * 86_400.0
+
+
 def between(low: str, high: str) -> Callable[[float], float]:
     """Return a check that a duration lies between two others, both allowed."""
     least, most = _as_seconds(low), _as_seconds(high)

@@ -134,6 +134,7 @@ class Projection:
             outcome=None,
             outcome_status="",
             keep_until=None,
+            words_removed=False,
             **counts,
         )
         self._keep, self._keep_recording = header.keep_transcript, header.keep_recording

@@ -47,7 +47,7 @@ async def remove_words(connection: AsyncConnection, call_ids: Sequence[str]) -> 
         for table in _WORDS:
             await connection.execute(delete(table).where(table.c.call_id.in_(some)))
         await connection.execute(
-            update(tables.calls).where(tables.calls.c.id.in_(some)).values(outcome=None, keep_until=None)
+            update(tables.calls).where(tables.calls.c.id.in_(some)).values(outcome=None, words_removed=True)
         )
 
 

@@ -55,6 +55,7 @@ calls = Table(
     Column("outcome", JSON(none_as_null=True)),
     _need("outcome_status"),  # empty, filled, invalid or failed
     Column("keep_until", Double),  # when what was said is removed; NULL: kept
+    _need("words_removed", Boolean),  # what was said is not kept any more
     Index("calls_call_sid", "call_sid"),
     Index("calls_line", "line", "id"),
     Index("calls_caller", "caller", "id"),

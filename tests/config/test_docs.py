@@ -40,6 +40,7 @@ LINES = {
     "closed_say": schema.ClosedSayConfig,
     "closed_reject": schema.ClosedRejectConfig,
     "recording": schema.RecordingConfig,
+    "transcript": schema.TranscriptConfig,
 }
 
 

@@ -10,8 +10,8 @@ CASES = {
         ["a.yaml:2:1: not supported yet: keypad menus (keys) (remove it; the agent can be given the tool transfer)"],
     ),
     "transcript": (
-        {"a.yaml": OK + "transcript: {keep: 30d}\n"},
-        ["a.yaml:2:1: not supported yet: keeping and redacting transcripts (transcript) (remove it)"],
+        {"a.yaml": OK + "transcript: {redact: [email]}\n"},
+        ["a.yaml:2:14: not supported yet: redacting transcripts (redact) (remove it; keep: bounds how long they are)"],
     ),
     "warm": (
         {"a.yaml": OK + "transfer: {desk: {to: '+14155550111', mode: warm}}\n"},

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 from gateway.config.directory import Directory
 from gateway.exchange import Exchange
-from gateway.store.database import Database
-from gateway.store.recording.shelf import Recordings
+from gateway.store.retention import Shelf
 from gateway.web.api.app import Api
 from gateway.web.api.calls import CallsApi
 from gateway.web.api.lines import LinesApi
@@ -15,16 +14,15 @@ from gateway.web.api.live import LiveApi
 from gateway.web.api.recordings import RecordingsApi
 
 
-def create_api(
-    database: Database, exchange: Exchange, recordings: Recordings, directory: Callable[[], Directory]
-) -> Api:
+def create_api(shelf: Shelf, exchange: Exchange, directory: Callable[[], Directory]) -> Api:
     """Return the API of a node."""
+    database = shelf.database
     return Api(
         database,
         [
-            *CallsApi(database).operations(),
+            *CallsApi(shelf).operations(),
             *LiveApi(database, exchange).operations(),
-            *RecordingsApi(database, recordings).operations(),
+            *RecordingsApi(database, shelf.recordings).operations(),
             *LinesApi(database, exchange, directory).operations(),
         ],
     )

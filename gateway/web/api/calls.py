@@ -7,20 +7,32 @@ from datetime import datetime
 from gateway.store import calls as records
 from gateway.store.calls import CallFilter
 from gateway.store.database import Database
+from gateway.store.retention import Shelf, erase
 from gateway.web.api import models
 from gateway.web.api.operation import NO_SUCH_CALL, Asked, Operation, Refused
 
 
 class CallsApi:
-    """Reads the records of calls."""
+    """Reads the records of calls, and erases them."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, shelf: Shelf) -> None:
+        self._database = shelf.database
+        self._shelf = shelf
 
     def operations(self) -> list[Operation]:
         one = "/calls/{call_id}"
         missing = (NO_SUCH_CALL,)
         return [
+            Operation(
+                "delete",
+                one,
+                "erase",
+                "eraseCall",
+                "Erase a call for good: its records, its log, its recording.",
+                self._erase,
+                models.Accepted,
+                refusals=(NO_SUCH_CALL, (409, "The call is held, or lives.")),
+            ),
             Operation(
                 "get",
                 "/calls",
@@ -79,6 +91,17 @@ class CallsApi:
         if found is None:
             raise await no_such_call(self._database, asked.path["call_id"])
         return models.WholeCall.model_validate(found)
+
+    async def _erase(self, asked: Asked) -> models.Accepted:
+        call_id = asked.path["call_id"]
+        async with self._database.read() as connection:
+            known = await records.get_call(connection, call_id)
+        if known is None:
+            raise await no_such_call(self._database, call_id)
+        erased, _ = await erase(self._shelf, [call_id], by=asked.actor, why="asked by the API")
+        if not erased:
+            raise Refused(409, "held-or-live", "The call is held, or lives.")
+        return models.Accepted()
 
     async def _transcript(self, asked: Asked) -> models.Transcript:
         call_id = asked.path["call_id"]

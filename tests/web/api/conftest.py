@@ -26,6 +26,7 @@ from gateway.store.log import LogWriter
 from gateway.store.projector import Projector
 from gateway.store.rebuild import rebuild
 from gateway.store.recording.shelf import Recordings
+from gateway.store.retention import Shelf
 from gateway.web.api import create_api
 from gateway.web.api.app import Api
 
@@ -97,7 +98,7 @@ async def running(url, folder):
         clock=anyio.current_time,
         wall=lambda: 1_800_000_000.0 + anyio.current_time(),
     )
-    api = create_api(database, exchange, recordings, lambda: directory)
+    api = create_api(Shelf(database, folder / "calls", recordings), exchange, lambda: directory)
     logs.start()
     projector.start()
     try:

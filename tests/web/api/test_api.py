@@ -217,3 +217,14 @@ async def test_lines_and_figures(node):
     [group] = figures["groups"]
     assert (group["line"], group["result"], group["calls"], group["barge_ins"]) == ("desk", "success", 3, 3)
     assert figures["live"] == 1
+
+
+async def test_a_call_is_erased(node):
+    client = await node.client("read", "erase")
+    call_id = node.calls[0].call_id
+    node.record(call_id)
+    assert (await client.delete(f"/calls/{call_id}")).status_code == 200
+    assert (await client.delete(f"/calls/{call_id}")).json()["error"]["code"] == "call-erased"
+    assert (await client.get(f"/calls/{call_id}/transcript")).json()["error"]["code"] == "call-erased"
+    assert node.recordings.find(call_id) is None
+    assert len((await client.get("/calls")).json()["calls"]) == 2

@@ -73,6 +73,7 @@ def _calls() -> None:
         sa.Column("outcome", sa.JSON, nullable=True),
         sa.Column("outcome_status", sa.Text, nullable=False),
         sa.Column("keep_until", sa.Double, nullable=True),
+        sa.Column("words_removed", sa.Boolean, nullable=False),
     )
     op.create_index("calls_call_sid", "calls", ["call_sid"])
     op.create_index("calls_called", "calls", ["called", "id"])
