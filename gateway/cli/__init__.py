@@ -27,6 +27,7 @@ GROUPS = (
     "lines",
     "numbers",
     "fallback",
+    "doctor",
     "db",
     "tokens",
     "calls",

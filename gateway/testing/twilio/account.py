@@ -82,6 +82,8 @@ class Account:
     def __init__(self, sid: str, auth_token: str) -> None:
         self.sid = sid
         self.auth_token = auth_token
+        self.status = "active"
+        self.type = "Full"
         self.numbers: dict[str, Number] = {}
         self.applications: dict[str, Application] = {}
         self.alerts: list[Alert] = []

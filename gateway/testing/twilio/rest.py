@@ -59,6 +59,7 @@ class Rest:
         base = "/2010-04-01/Accounts/{account}"
         self.app = Starlette(
             routes=[
+                self._route(base + ".json", self._owner, "GET"),
                 self._route(base + "/Calls.json", self._list_calls, "GET"),
                 self._route(base + "/Calls/{sid}.json", self._call, "GET", "POST"),
                 self._route(base + "/IncomingPhoneNumbers.json", self._list_numbers, "GET"),
@@ -142,7 +143,12 @@ class Rest:
         else:
             self._redirect(call, Target("rest", url, fields.get("Method", "POST")) if url else twiml)
 
-    # ---- Numbers, applications, alerts ------------------------------------------------------------------------------
+    # ---- The account itself, numbers, applications, alerts ---------------------------------------------------------
+
+    def _owner(self, _request: Request, _fields: dict[str, str]) -> Response:
+        account = self._account
+        shape = {"sid": account.sid, "friendly_name": "Acme", "status": account.status, "type": account.type}
+        return JSONResponse(shape | {"owner_account_sid": account.sid})
 
     def _list_numbers(self, request: Request, fields: dict[str, str]) -> Response:
         wanted = fields.get("PhoneNumber", "").replace("*", "")
