@@ -25,6 +25,8 @@ GROUPS = (
     "check",
     "config",
     "lines",
+    "trying",
+    "doctor",
     "numbers",
     "fallback",
     "doctor",

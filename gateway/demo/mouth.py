@@ -17,29 +17,29 @@ STAND_IN = "librivox_austen_0890.wav"
 
 def sounds(steps: Sequence[Step], *, synthetic: bool) -> list[bytes]:
     """Return the mu-law of every step, empty for keys; loads the voice, which takes about a second."""
-    voice = _Synthetic() if synthetic else None
+    voice = SyntheticCaller() if synthetic else None
     return [_sound(step, voice) for step in steps]
 
 
-def _sound(step: Step, voice: _Synthetic | None) -> bytes:
+def _sound(step: Step, voice: SyntheticCaller | None) -> bytes:
     if step.kind == "keys":
         return b""
     if step.kind == "synthetic" and voice is not None:
         return voice.say(step.text)
     path = places.recording(step.file or STAND_IN)
     try:
-        return _trimmed(wav.read(path.read_bytes()))
+        return trimmed(wav.read(path.read_bytes()))
     except (OSError, ValueError) as error:
         raise GatewayError(f"{path}: {error}") from error
 
 
-def _trimmed(sound: bytes) -> bytes:
+def trimmed(sound: bytes) -> bytes:
     """Cut off the silence around what is said: the caller's turn ends with its last sound."""
     loud = [at for at in range(0, len(sound), FRAME) if loudness(sound[at : at + FRAME]) >= AUDIBLE]
     return sound[loud[0] : loud[-1] + FRAME] if loud else sound
 
 
-class _Synthetic:
+class SyntheticCaller:
     """The local model's speech in another voice, loaded without the rest of the model."""
 
     def __init__(self) -> None:
@@ -52,4 +52,4 @@ class _Synthetic:
 
     def say(self, text: str) -> bytes:
         """Speak; the pauses between sentences stay."""
-        return _trimmed(b"".join(self._voice.say(sentence, self._manner).payload for sentence in self._cut(text)))
+        return trimmed(b"".join(self._voice.say(sentence, self._manner).payload for sentence in self._cut(text)))

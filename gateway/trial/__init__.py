@@ -1,0 +1,1 @@
+"""A scripted caller against a line, through the real gateway: ``gateway try``."""
