@@ -9,7 +9,11 @@ from typing import Annotated
 
 import typer
 
-_RENAMED = {"env.example": ".env.example", "hello_tools.py.txt": "hello_tools.py"}
+_RENAMED = {
+    "env.example": ".env.example",
+    "hello_tools.py.txt": "hello_tools.py",
+    "gateway.yml": ".github/workflows/gateway.yml",
+}
 """Files whose names would be hidden, or mean something, inside the package."""
 
 
@@ -21,9 +25,10 @@ def register(app: typer.Typer) -> None:
 def init(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write.", show_default=".")] = Path(),
 ) -> None:
-    """Write a first agents_config/ and .env.example; what is there is never overwritten."""
+    """Write a first agents_config/, .env.example, a trial and what a CI server runs; nothing is ever overwritten."""
     files = {folder / name: content for name, content in _first(resources.files("gateway.cli") / "first", "")}
-    taken = [folder / name for name in ("agents_config", ".env.example") if (folder / name).exists()]
+    whole = ("agents_config", "trials", ".env.example", "ci.sh", ".github/workflows/gateway.yml")
+    taken = [folder / name for name in whole if (folder / name).exists()]
     if taken:
         names = " and ".join(str(path) for path in taken)
         typer.echo(f"{names} {'are' if len(taken) > 1 else 'is'} there already; nothing was written.", err=True)
@@ -36,7 +41,10 @@ def init(
     except OSError as error:
         typer.echo(f"can't write {error.filename}: {error.strerror}", err=True)
         raise typer.Exit(1) from None
-    typer.echo("\nNext: copy .env.example to .env and fill it in, then gateway check and gateway serve.")
+    typer.echo(
+        "\nNext: copy .env.example to .env and fill it in, then gateway check, "
+        "gateway try hello trials/hello.opening_hours.yaml, and gateway serve."
+    )
 
 
 def _first(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:

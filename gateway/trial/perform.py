@@ -142,9 +142,8 @@ class _Caller:
         for step, sound in zip(trial.steps, sounds, strict=True):
             start = self._unjudged
             with contextlib.suppress(CallOverError):
-                await self._do(step, sound)
                 # A step that only listens is about what has been said since the one before.
-                start = len(self._watch.beats) if step.say or step.play or step.keys else self._unjudged
+                start = await self._do(step, sound)
             checks += await self._see(step, start)
         await self._until_finished()
         for what, passed in negative(trial.never_says, self._watch.beats):
@@ -153,21 +152,24 @@ class _Caller:
             )
         return checks
 
-    async def _do(self, step: Step, sound: bytes) -> None:
+    async def _do(self, step: Step, sound: bytes) -> int:
+        """Do it when it is the caller's turn, and return from which beat on it shows."""
         await self._caller.wait_for_stream()
         if not (sound or step.keys):
-            return
+            return self._unjudged
         began = time.monotonic()
         with contextlib.suppress(TimeoutError):
             await self._caller.call.until(
                 lambda: self._may_speak() or self._nobody_greets(began), "the caller's turn", PATIENCE
             )
         self._told(f"caller: {step.shown}")
+        start = len(self._watch.beats)
         if step.keys:
             await self._caller.press(step.keys)
         else:
             await self._caller.say(sound)
         self._spoke_at = len(self._caller.call.mouth.said)
+        return start
 
     async def _see(self, step: Step, start: int) -> list[Check]:
         """Wait until everything expected has happened, or its time is over."""
