@@ -29,7 +29,6 @@ GROUPS = (
     "doctor",
     "numbers",
     "fallback",
-    "doctor",
     "db",
     "tokens",
     "calls",
