@@ -26,6 +26,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from gateway.exchange import Exchange
 from gateway.settings import Settings
+from gateway.telemetry.systemd import Systemd
 
 MAX_MESSAGE = 64 * 1024
 """Bytes of the largest message that a socket may send; Twilio's are under 1 KiB."""
@@ -47,9 +48,17 @@ class GatewayServer(uvicorn.Server):
         sockets: WebSockets that leave ASGI, by their paths.
         exchange: whose calls are drained.
         settings: where to listen, and how long a drain may take.
+        reload: has the lines read again, at SIGHUP.
     """
 
-    def __init__(self, app: ASGIApp, sockets: Mapping[str, Accept], exchange: Exchange, settings: Settings) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        sockets: Mapping[str, Accept],
+        exchange: Exchange,
+        settings: Settings,
+        reload: Callable[[], None] | None = None,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -70,12 +79,18 @@ class GatewayServer(uvicorn.Server):
         self._exchange = exchange
         self._drain_timeout = settings.drain_timeout
         self._draining: asyncio.Task[None] | None = None
+        self._reload = reload
+        self._systemd = Systemd(settings.notify_socket, settings.watchdog_usec / 1_000_000)
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
         """Start, and then see to it that nothing of this process stalls calls."""
         await super().startup(sockets)
         sys.setswitchinterval(HAND_OVER)
         spare_the_calls()
+        if self._reload is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
+        if self.started:
+            self._systemd.ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain at the first signal, and leave at the second."""
@@ -86,6 +101,7 @@ class GatewayServer(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     async def _drain(self, sig: int, frame: FrameType | None) -> None:
+        self._systemd.tell("STOPPING=1")
         await self._exchange.drain(self._drain_timeout)
         super().handle_exit(sig, frame)
 

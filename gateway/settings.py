@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     env: str = Field("", validation_alias="GATEWAY_ENV")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", validation_alias="LOG_LEVEL")
     log_format: Literal["json", "console"] = Field("console", validation_alias="LOG_FORMAT")
+    notify_socket: str = Field("", validation_alias="NOTIFY_SOCKET")
+    """Where systemd listens; it sets both for its services."""
+    watchdog_usec: int = Field(0, validation_alias="WATCHDOG_USEC", ge=0)
     web_concurrency: int = Field(1, validation_alias="WEB_CONCURRENCY")
 
     @classmethod

@@ -24,7 +24,7 @@ def serve() -> None:
     from gateway.server import GatewayServer  # noqa: PLC0415
 
     gateway = Gateway(settings, environment())
-    GatewayServer(create_app(gateway), gateway.sockets, gateway.exchange, settings).run()
+    GatewayServer(create_app(gateway), gateway.sockets, gateway.exchange, settings, gateway.watcher.ask).run()
 
 
 async def _nothing(_records: Records) -> None:
