@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -28,6 +30,9 @@ from gateway.config.directory import Directory
 from gateway.config.loader import load
 from gateway.config.numbers import Account
 from gateway.config.watch import Watcher
+from gateway.delivery.after import AfterCalls
+from gateway.delivery.outcome import Filler, Model, Rules
+from gateway.delivery.send import Sender, hook_secret
 from gateway.errors import ConfigError, SettingsError
 from gateway.exchange import Exchange
 from gateway.realtime.agents import Agents
@@ -58,6 +63,7 @@ class Gateway:
 
     def __init__(self, settings: Settings, variables: Mapping[str, str]) -> None:
         self.settings = settings
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.tools = ToolsLoop()
         self.agents = Agents(url=settings.openai_realtime_url, api_key=settings.openai_api_key, tools=self.tools)
         self.watcher = Watcher(
@@ -70,11 +76,12 @@ class Gateway:
         self.http = httpx2.AsyncClient()
         url = database_url(settings.database_url, settings.data_dir)
         self.database = Database(url)
-        self.projector = Projector(url, settings.data_dir / "calls")
+        self.projector = Projector(url, settings.data_dir / "calls", self._over)
         self.logs = LogWriter(settings.data_dir / "calls", told=self.projector.told)
         self.recordings = Recordings(settings.data_dir / "recordings", settings.recordings_url)
         self.shelf = Shelf(self.database, settings.data_dir / "calls", self.recordings)
         self.changes = Changes(self.database)
+        self.after_calls = self._after_calls()
         self.accounts, browser = self._accounts(), BrowserCalls()
         self.overrides = Overrides(self.database, time.time)
         self.exchange = Exchange(
@@ -108,6 +115,7 @@ class Gateway:
     async def running(self) -> AsyncIterator[None]:
         """Watch the lines, write the logs and own the calls, until left."""
         async with AsyncExitStack() as stack:
+            self._loop = asyncio.get_running_loop()
             stack.push_async_callback(self.database.close)
             await prepare(self.database)
             self.projector.start()
@@ -129,10 +137,24 @@ class Gateway:
             await self.overrides.look()
             tasks.start_soon(self.overrides.run)
             tasks.start_soon(self.changes.run)
+            tasks.start_soon(self.after_calls.run)
             tasks.start_soon(every_hour, lambda: Retention(self.shelf, keep_of(self.watcher.current)))
             tasks.start_soon(self.watcher.run)
             self.health.starting = False
             yield
+
+    def _after_calls(self) -> AfterCalls:
+        settings = self.settings
+        filler: Filler = Rules()
+        if settings.outcome_url:
+            filler = Model(settings.outcome_url, settings.outcome_model, settings.outcome_key, self.http)
+        sender = Sender(self.http, hook_secret(settings.secret_key), settings.smtp_url, settings.mail_from)
+        return AfterCalls(self.database, self.shelf.logs, self.projector, lambda: self.watcher.current, filler, sender)
+
+    def _over(self, call: Mapping[str, Any]) -> None:
+        """Take a closed call's row, on the projector's thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.after_calls.over, call)
 
     def _swapped(self, before: Directory, after: Directory) -> None:
         self.changes.note("lines-changed", {"before": before.hash, "after": after.hash, "lines": [*after.lines]})

@@ -53,6 +53,12 @@ class Settings(BaseSettings):
     database_url: str = Field("", validation_alias="DATABASE_URL", repr=False)
     token: str = Field("", validation_alias="GATEWAY_TOKEN", repr=False)
     """The token with which commands ask a running gateway, through its API."""
+    outcome_url: str = Field("", validation_alias="GATEWAY_OUTCOME_URL")
+    """Up to and without ``/chat/completions``: who fills outcomes; without it, rules do."""
+    outcome_model: str = Field("", validation_alias="GATEWAY_OUTCOME_MODEL")
+    outcome_key: str = Field("", validation_alias="GATEWAY_OUTCOME_KEY", repr=False)
+    smtp_url: str = Field("", validation_alias="GATEWAY_SMTP_URL", repr=False)
+    mail_from: str = Field("", validation_alias="GATEWAY_MAIL_FROM")
     secret_key: bytes = Field(b"", validation_alias="GATEWAY_SECRET_KEY", repr=False)
     max_calls: int = Field(100, validation_alias="GATEWAY_MAX_CALLS", ge=0)
     drain_timeout: float = Field(3600.0, validation_alias="GATEWAY_DRAIN_TIMEOUT", ge=0)
@@ -169,11 +175,15 @@ def _faults(settings: Settings) -> list[str]:
         ("GATEWAY_STREAM_URL", settings.stream_url, {"http", "https", "ws", "wss"}),
         ("TWILIO_API_BASE_URL", settings.twilio_api_base_url, {"http", "https"}),
         ("OPENAI_REALTIME_URL", settings.openai_realtime_url, {"ws", "wss"}),
+        ("GATEWAY_OUTCOME_URL", settings.outcome_url, {"http", "https"}),
+        ("GATEWAY_SMTP_URL", settings.smtp_url, {"smtp", "smtps"}),
     ):
         if url and (urlsplit(url).scheme not in schemes or not urlsplit(url).hostname):
             faults.append(f"{name}: {url!r} is not a URL that begins with {' or '.join(sorted(schemes))}://")
     if settings.database_url and not settings.database_url.startswith(_DATABASES):
         faults.append(f"DATABASE_URL: must begin with {', '.join(_DATABASES[:-1])} or {_DATABASES[-1]}")
+    if settings.outcome_url and not settings.outcome_model:
+        faults.append("GATEWAY_OUTCOME_MODEL: required with GATEWAY_OUTCOME_URL; the name of the model there")
     if settings.answers_twilio:
         if not settings.public_url:
             faults.append("GATEWAY_PUBLIC_URL: required with TWILIO_AUTH_TOKEN; the https URL that Twilio calls")

@@ -33,6 +33,7 @@ GROUPS = (
     "tokens",
     "calls",
     "picture",
+    "hooks",
     "people",
     "audit",
     "purge",

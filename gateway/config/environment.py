@@ -31,12 +31,13 @@ def check_environment(tree: Fields, environment: Mapping[str, str] | None) -> It
         tree: a line's file, laid over the defaults.
         environment: what the references are filled in from; None leaves them unchecked (on a machine without secrets).
     """
-    yield from check_unread(tree, _takes, "the environment is read in model.url and model.headers only")
+    yield from check_unread(tree, _takes, "the environment is read in model.url, model.headers and deliver only")
     for path, leaf in _leaves(tree):
         if not _takes(path):
             continue
         yield from _check_references(leaf, environment)
-        yield from _check_header(leaf, str(path[-1])) if path[1] == "headers" else _check_url(leaf, environment)
+        if path[0] == "model":
+            yield from _check_header(leaf, str(path[-1])) if path[1] == "headers" else _check_url(leaf, environment)
 
 
 def check_unread(tree: Fields, takes: Callable[[Path], bool], remedy: str) -> Iterator[Fault]:
@@ -76,7 +77,8 @@ def _leaves(tree: Fields) -> Iterator[tuple[Path, Leaf]]:
 
 
 def _takes(path: Path) -> bool:
-    return path[:2] in {("model", "url"), ("model", "headers")}
+    delivered = path[:1] == ("deliver",) and path[-1] in {"webhook", "slack"}
+    return delivered or path[:2] in {("model", "url"), ("model", "headers")}
 
 
 def _check_references(leaf: Leaf, environment: Mapping[str, str] | None) -> Iterator[Fault]:

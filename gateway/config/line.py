@@ -171,6 +171,8 @@ class Line:
             approvals=file.approvals,
             recording=self._recording(file.recording),
             keep_transcript=file.transcript.keep,
+            outcome=file.outcome.wanted if file.outcome is not None else None,
+            deliver=tuple(to.resolved(environment) for to in file.deliver),
             end_by=file.end_by,
         )
         return replace(line, closed=self._closed(file.hours, line)) if file.hours else line

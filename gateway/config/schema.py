@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -16,7 +16,7 @@ from gateway.call.moving import MAX_ATTRIBUTES, task_attributes
 from gateway.call.outcome import Outcome
 from gateway.call.policy import BargeIn, Clip, EndRoute, OnFailure, Policy, Target
 from gateway.config.addresses import Address
-from gateway.config.after_call import TranscriptConfig
+from gateway.config.after_call import Delivery, DeliveryConfig, OutcomeConfig, TranscriptConfig
 from gateway.config.hours import Hours
 from gateway.config.model_options import (
     ModelConfig,
@@ -55,12 +55,15 @@ __all__ = [
     "BargeInConfig",
     "ClosedRejectConfig",
     "ClosedSayConfig",
+    "Delivery",
+    "DeliveryConfig",
     "HoursConfig",
     "LimitsConfig",
     "LineConfig",
     "LineFile",
     "ModelConfig",
     "OnFailureConfig",
+    "OutcomeConfig",
     "PromptConfig",
     "ReasoningConfig",
     "Recording",
@@ -74,7 +77,7 @@ __all__ = [
     "VoiceConfig",
 ]
 
-BUILT_IN_TOOLS = ("hang_up", "transfer", "note")
+BUILT_IN_TOOLS = ("hang_up", "transfer", "note", "take_message")
 """The tools that every agent may be given by their bare names."""
 BUILT_IN_GUARDRAILS = ("no_card_numbers", "no_ibans", "no_links")
 """The guardrails that every line may name without a module."""
@@ -312,6 +315,8 @@ class LineFile(Checked):
     transcript: TranscriptConfig = Field(
         default=TranscriptConfig(), description="How long what was said on calls is kept."
     )
+    outcome: OutcomeConfig | None = Field(default=None, description="What is to be found out from what was heard.")
+    deliver: tuple[DeliveryConfig, ...] = Field(default=(), description="Who is told once a call is over.")
     end_by: Literal["stream", "rest"] = Field(
         default="stream",
         description="How the gateway ends or moves a call: by closing its stream, or by the carrier's REST API.",
@@ -420,6 +425,9 @@ class LineConfig:
     recording: Recording = field(default_factory=Recording)
     keep_transcript: int | None = None
     """Days."""
+    outcome: Mapping[str, Any] | None = None
+    """The JSON Schema of what a call came to."""
+    deliver: tuple[Delivery, ...] = ()
     closed: ClosedLine | None = None
     """None where the line is open at any time."""
     end_by: EndRoute = "stream"

@@ -4,39 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, literal_column, select, text, true
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.store import tables
-from gateway.store.tables import calls, transcripts
+from gateway.store.filters import CallFilter, conditions, first_id
+from gateway.store.search import search
+from gateway.store.tables import calls
+
+__all__ = [
+    "CallFilter",
+    "complete_id",
+    "events_of",
+    "find_calls",
+    "first_id",
+    "get_call",
+    "summary",
+    "tombstone_of",
+    "turns_of",
+]
 
 Row: TypeAlias = dict[str, Any]
 
 _PARTS = ("visits", "legs", "tool_calls", "handoffs", "guardrail_trips", "recordings", "usage")
-_PHRASE = re.compile(r'"([^"]*)"|(\S+)')
-_WORD = re.compile(r"\w")
-_SQLITE_ROW: ColumnElement[int] = literal_column("transcripts_words.rowid")
-_TSVECTOR: ColumnElement[Any] = literal_column("transcripts.words")
-
-
-@dataclass(frozen=True, slots=True)
-class CallFilter:
-    """Which calls are wanted; what is empty or None does not matter. Moments are Unix seconds."""
-
-    line: str = ""
-    caller: str = ""
-    called: str = ""
-    result: str = ""
-    reason: str = ""
-    call_sid: str = ""
-    live: bool | None = None
-    since: float | None = None
-    until: float | None = None
-    words: str = ""
-    """Words and ``"phrases"``, all of which were heard on the call or stand in its outcome."""
 
 
 async def find_calls(
@@ -47,8 +39,8 @@ async def find_calls(
     With words, calls come in the order in which they ended, with ``match``, a piece of what was said.
     """
     if wanted.words:
-        return await _search(connection, wanted, limit=limit, before=before)
-    asked = select(calls).where(*_conditions(wanted)).order_by(calls.c.id.desc()).limit(limit + 1)
+        return await search(connection, wanted, limit=limit, before=before)
+    asked = select(calls).where(*conditions(wanted)).order_by(calls.c.id.desc()).limit(limit + 1)
     if before:
         asked = asked.where(calls.c.id < before)
     rows = [dict(row) for row in (await connection.execute(asked)).mappings()]
@@ -125,98 +117,6 @@ async def summary(connection: AsyncConnection, *, since: float, until: float, li
         "slowest_answer_p50": _quantile(slowest, 0.5),
         "slowest_answer_p95": _quantile(slowest, 0.95),
     }
-
-
-def first_id(moment: float) -> str:
-    """Return the least id of a call that began at a moment (ids are UUIDs of version 7)."""
-    digits = f"{max(0, min(int(moment * 1000), (1 << 48) - 1)):012x}"
-    return f"{digits[:8]}-{digits[8:]}"
-
-
-# ---- Conditions and words -------------------------------------------------------------------------------------------
-
-
-def _conditions(wanted: CallFilter) -> list[ColumnElement[bool]]:
-    exact = ("line", "caller", "called", "result", "reason", "call_sid")
-    found: list[ColumnElement[bool]] = [
-        calls.c[name] == getattr(wanted, name) for name in exact if getattr(wanted, name)
-    ]
-    if wanted.live is not None:
-        found.append(calls.c.ended.is_(None) if wanted.live else calls.c.ended.is_not(None))
-    if wanted.since is not None:
-        found.append(calls.c.id >= first_id(wanted.since))
-    if wanted.until is not None:
-        found.append(calls.c.id < first_id(wanted.until))
-    return found
-
-
-def phrases(words: str) -> list[str]:
-    """Split what somebody looks for into words and quoted phrases; what holds no letter or digit is left out."""
-    found = (match[1] or match[2] or "" for match in _PHRASE.finditer(words))
-    return [phrase.replace('"', " ").strip() for phrase in found if _WORD.search(phrase)]
-
-
-async def _search(connection: AsyncConnection, wanted: CallFilter, *, limit: int, before: str) -> tuple[list[Row], str]:
-    sought = phrases(wanted.words)
-    if not sought:
-        return [], ""
-    sqlite = connection.dialect.name == "sqlite"
-    asked = (_sqlite_search if sqlite else _postgresql_search)(sought, wanted)
-    if before:
-        seq = select(transcripts.c.seq).where(transcripts.c.call_id == before).scalar_subquery()
-        asked = asked.where((_SQLITE_ROW if sqlite else transcripts.c.seq) < seq)
-    rows = [dict(row) for row in (await connection.execute(asked.limit(limit + 1))).mappings()]
-    page, more = rows[:limit], rows[limit - 1]["id"] if len(rows) > limit else ""
-    excerpts = await _excerpts(connection, sought, [row.pop("seq") for row in page])
-    for row, excerpt in zip(page, excerpts, strict=True):
-        row["match"] = excerpt
-    return page, more
-
-
-def _sqlite_match(sought: Sequence[str]) -> str:
-    return " ".join(f'"{phrase}"' for phrase in sought)
-
-
-def _sqlite_search(sought: Sequence[str], wanted: CallFilter) -> Select[Any]:
-    found = text("transcripts_words MATCH :sought").bindparams(sought=_sqlite_match(sought))
-    return (
-        select(calls, transcripts.c.seq)
-        .select_from(
-            tables.words_of_sqlite.join(transcripts, transcripts.c.seq == _SQLITE_ROW).join(
-                calls, calls.c.id == transcripts.c.call_id
-            )
-        )
-        .where(found, *_conditions(wanted))
-        .order_by(_SQLITE_ROW.desc())
-    )
-
-
-def _postgresql_search(sought: Sequence[str], wanted: CallFilter) -> Select[Any]:
-    matches = and_(true(), *(_TSVECTOR.op("@@")(func.phraseto_tsquery("simple", phrase)) for phrase in sought))
-    return (
-        select(calls, transcripts.c.seq)
-        .join(transcripts, transcripts.c.call_id == calls.c.id)
-        .where(matches, *_conditions(wanted))
-        .order_by(transcripts.c.seq.desc())
-    )
-
-
-async def _excerpts(connection: AsyncConnection, sought: Sequence[str], seqs: Sequence[int]) -> list[str]:
-    if not seqs:
-        return []
-    if connection.dialect.name == "sqlite":
-        asked = text(
-            "SELECT rowid AS seq, snippet(transcripts_words, 0, '', '', '…', 16) AS part FROM transcripts_words"
-            " WHERE transcripts_words MATCH :sought AND rowid IN :places"
-        ).bindparams(bindparam("places", expanding=True, value=[*seqs]), sought=_sqlite_match(sought))
-        rows = (await connection.execute(asked)).mappings()
-    else:
-        query = func.phraseto_tsquery("simple", sought[0])
-        options = "StartSel='', StopSel='', MaxWords=16, MinWords=8"
-        part = func.ts_headline("simple", transcripts.c.text, query, options).label("part")
-        rows = (await connection.execute(select(transcripts.c.seq, part).where(transcripts.c.seq.in_(seqs)))).mappings()
-    parts = {row["seq"]: str(row["part"]).replace("\n", " ") for row in rows}
-    return [parts.get(seq, "") for seq in seqs]
 
 
 async def _part(connection: AsyncConnection, name: str, call_id: str) -> list[Row]:

@@ -13,7 +13,7 @@ from gateway.tools.spec import ToolSpec
 HANG_UP_REASONS: Final = ("done", "caller-asked", "wrong-number", "no-answer", "abusive-caller", "other")
 """What the model may give as its reason for hanging up; a closed list, so that calls can be counted by it."""
 
-BUILTIN_NAMES: Final = ("hang_up", "transfer", "note")
+BUILTIN_NAMES: Final = ("hang_up", "transfer", "note", "take_message")
 
 
 def builtin(name: str, targets: Sequence[str] = (), notes: Mapping[str, str] = MappingProxyType({})) -> ToolSpec:
@@ -31,6 +31,8 @@ def builtin(name: str, targets: Sequence[str] = (), notes: Mapping[str, str] = M
         return _transfer(targets)
     if name == "note":
         return _note(notes)
+    if name == "take_message":
+        return TAKE_MESSAGE
     raise KeyError(name)
 
 
@@ -120,3 +122,32 @@ def _note(notes: Mapping[str, str]) -> ToolSpec:
         run=_run_note,
         effect="write",
     )
+
+
+async def _run_take_message(_context: ToolContext, arguments: Mapping[str, Any]) -> str:
+    message = arguments.get("message")
+    if not isinstance(message, str) or not message.strip():
+        raise ToolError("Say what the message is. Ask the caller, if you do not know.")
+    return "The message is taken, and is passed on once the call is over. Tell the caller so."
+
+
+TAKE_MESSAGE: Final = ToolSpec(
+    name="take_message",
+    description=(
+        "Take a message for the people behind this line. Read it back to the caller first, with the number to call "
+        "back. Use it once for each message."
+    ),
+    schema={
+        "type": "object",
+        "properties": {
+            "message": {"type": "string", "description": "The message, in the caller's words."},
+            "name": {"type": "string", "description": "The caller's name, as they said it; empty if not said."},
+            "callback_number": {"type": "string", "description": "Where to call back; empty if not said."},
+            "urgent": {"type": "boolean", "description": "Whether the caller said that it is urgent."},
+        },
+        "required": ["message"],
+        "additionalProperties": False,
+    },
+    run=_run_take_message,
+    effect="write",
+)

@@ -41,6 +41,8 @@ LINES = {
     "closed_reject": schema.ClosedRejectConfig,
     "recording": schema.RecordingConfig,
     "transcript": schema.TranscriptConfig,
+    "outcome": schema.OutcomeConfig,
+    "deliver": schema.DeliveryConfig,
 }
 
 
@@ -97,6 +99,8 @@ def kind(field: dict[str, Any], described: dict[str, Any]) -> str:
             return f"list of {kind(field['items'], described)}"
         case "object":
             inner = field.get("additionalProperties") or next(iter(field["patternProperties"].values()))
+            if inner is True:
+                return "map"
             return f"map of {kind(inner, described)}"
         case "integer" | "number" if "minimum" in field and "maximum" in field:
             return f"{field['minimum']:g} to {field['maximum']:g}"

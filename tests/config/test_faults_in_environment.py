@@ -7,7 +7,9 @@ OK = "instructions: Be brief.\n"
 CASES = {
     "env-elsewhere": (
         {"a.yaml": OK + "greeting: Hello ${NAME}\n"},
-        ["a.yaml:2:17: ${NAME} has no meaning here (the environment is read in model.url and model.headers only)"],
+        [
+            "a.yaml:2:17: ${NAME} has no meaning here (the environment is read in model.url, model.headers and deliver only)"
+        ],
     ),
     "env-name": (
         {"a.yaml": OK + 'model: {headers: {api-key: "${azure-key}"}}\n'},

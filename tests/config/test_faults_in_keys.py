@@ -22,7 +22,7 @@ CASES = {
     "unknown-anything": (
         {"a.yaml": OK + "zzz: 1\n"},
         [
-            "a.yaml:2:1: unknown key zzz (there is number, numbers, default, extends, label, timezone, language, vars, greeting, instructions, tools, needs_approval, hours, agent, agents, model, guardrails, guardrail_debounce, transfer, notes, return_to, return_hosts, twiml, on_failure, limits, barge_in, approvals, recording, transcript, end_by)"
+            "a.yaml:2:1: unknown key zzz (there is number, numbers, default, extends, label, timezone, language, vars, greeting, instructions, tools, needs_approval, hours, agent, agents, model, guardrails, guardrail_debounce, transfer, notes, return_to, return_hosts, twiml, on_failure, limits, barge_in, approvals, recording, transcript, outcome, deliver, end_by)"
         ],
     ),
     "missing-to": (

@@ -90,3 +90,13 @@ def test_the_context_is_frozen_and_keeps_the_number_out_of_its_repr(context: Too
 def test_a_bad_spec_is_refused(change: dict[str, Any], word: str) -> None:
     with pytest.raises(ValueError, match=word):
         replace(builtin("hang_up"), **change)
+
+
+@pytest.mark.anyio
+async def test_a_message_is_taken_and_an_empty_one_is_asked_for_again():
+    tool = builtin("take_message")
+    context = ToolContext("call", "desk", lambda event: None)
+    assert "taken" in await tool.run(context, {"message": "Call me back"})
+    for wrong in ({}, {"message": " "}, {"message": 5}):
+        with pytest.raises(ToolError, match="what the message is"):
+            await tool.run(context, wrong)

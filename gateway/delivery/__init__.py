@@ -1,0 +1,1 @@
+"""After a call: what it came to, and telling people and systems."""

@@ -1,0 +1,196 @@
+"""What happens once a call's record is closed: its outcome is found out, and who wants to know is told."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import structlog
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.config.directory import Directory
+from gateway.config.schema import LineConfig
+from gateway.delivery.outcome import Filler
+from gateway.delivery.send import Sender, Undelivered
+from gateway.errors import LogError
+from gateway.store import hooks, tables
+from gateway.store.calls import first_id, get_call, turns_of
+from gateway.store.database import Database
+from gateway.store.log_file import append_note
+from gateway.store.projector import Projector
+
+WAITING = 10_000
+"""Calls that may wait for this at once; more are found at the next start."""
+LOOK = 1.0
+"""Seconds between two looks at what is due."""
+AT_ONCE = 8
+"""Deliveries at once."""
+REMEMBERED = 1000
+MISSED = 86_400.0
+"""Seconds before the start in which calls ended that may have been missed."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Over:
+    call_id: str
+    line: str
+
+
+class AfterCalls:
+    """Takes closed calls, one after the other, and delivers what came of them.
+
+    Args:
+        database: the records, on this loop.
+        logs: the folder of the logs, which outcomes are noted in.
+        projector: told of those notes.
+        directory: returns the lines as they are now.
+        filler: reads transcripts.
+        sender: delivers.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        logs: Path,
+        projector: Projector,
+        directory: Callable[[], Directory],
+        filler: Filler,
+        sender: Sender,
+    ) -> None:
+        self._database = database
+        self._logs = logs
+        self._projector = projector
+        self._directory = directory
+        self._filler = filler
+        self._sender = sender
+        self._done: deque[str] = deque(maxlen=REMEMBERED)
+        self._in: MemoryObjectSendStream[_Over]
+        self._out: MemoryObjectReceiveStream[_Over]
+        self._in, self._out = anyio.create_memory_object_stream(WAITING)
+
+    def over(self, call: Mapping[str, Any]) -> None:
+        """Take a closed call's row; on the loop's thread."""
+        try:
+            self._in.send_nowait(_Over(call["id"], call["line"]))
+        except (anyio.WouldBlock, anyio.ClosedResourceError, anyio.BrokenResourceError):
+            log.warning("call-waits-for-next-start", call_id=call["id"])
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with anyio.create_task_group() as tasks, self._in, self._out:
+            tasks.start_soon(self._deliver)
+            for missed in await self._missed():
+                await self._finish(missed)
+            async for over in self._out:
+                await self._finish(over)
+
+    async def _missed(self) -> list[_Over]:
+        """Return calls that ended shortly before the start, and of which nobody may have been told."""
+        calls = tables.calls
+        ended = calls.c.ended.is_not(None) & (calls.c.id >= first_id(time.time() - MISSED))
+        async with self._database.read() as connection:
+            found = await connection.execute(select(calls.c.id, calls.c.line).where(ended))
+            return [_Over(row.id, row.line) for row in found]
+
+    async def _finish(self, over: _Over) -> None:
+        line = self._directory().lines.get(over.line)
+        if over.call_id in self._done:
+            return  # found among those that were missed, and told of by the projector
+        self._done.append(over.call_id)
+        if line is None or (line.outcome is None and not line.deliver):
+            return
+        try:
+            async with self._database.read() as connection:
+                call = await get_call(connection, over.call_id)
+                turns = await turns_of(connection, over.call_id)
+                told = await hooks.has_any(connection, over.call_id)
+            if call is None or told:
+                return
+            if line.outcome is not None and not call["outcome_status"]:
+                await self._find_out(line, call, turns)
+            if line.deliver:
+                async with self._database.write() as connection:
+                    for told_of, body in news_of(call):
+                        for to in line.deliver:
+                            if told_of == "message.taken" or not to.messages_only:
+                                await hooks.add(connection, call["id"], line.id, to.kind, to.address, told_of, body)
+        except (SQLAlchemyError, OSError) as error:
+            log.error("after-call-failed", call_id=over.call_id, error=type(error).__name__)  # noqa: TRY400
+
+    async def _find_out(self, line: LineConfig, call: dict[str, Any], turns: list[dict[str, Any]]) -> None:
+        outcome = await self._filler.fill(line.outcome or {}, turns)
+        details = asdict(outcome)
+        try:
+            at = call["ended"] - call["began"]
+            note = await anyio.to_thread.run_sync(append_note, self._logs, call["id"], at, "outcome", details)
+        except LogError:
+            log.warning("outcome-of-no-log", call_id=call["id"])
+        else:
+            self._projector.told(call["id"], note)
+        call["outcome"], call["outcome_status"] = outcome.values, outcome.status
+        log.info("outcome", call_id=call["id"], line=line.id, status=outcome.status)
+
+    # ---- Delivering -------------------------------------------------------------------------------------------------
+
+    async def _deliver(self) -> None:
+        while True:
+            try:
+                due = await hooks.claim(self._database, AT_ONCE)
+            except (SQLAlchemyError, OSError) as error:
+                log.error("hooks-not-read", error=type(error).__name__)  # noqa: TRY400
+                due = []
+            async with anyio.create_task_group() as tasks:
+                for hook in due:
+                    tasks.start_soon(self._send, hook)
+            if not due:
+                await anyio.sleep(LOOK)
+
+    async def _send(self, hook: hooks.Hook) -> None:
+        try:
+            await self._sender.send(hook)
+        except Undelivered as error:
+            dead = await hooks.failed(self._database, hook, str(error), hopeless=error.hopeless)
+            log.warning(
+                "not-delivered", hook=hook.id, kind=hook.kind, call_id=hook.call_id, error=str(error), dead=dead
+            )
+        else:
+            await hooks.delivered(self._database, hook)
+
+
+def news_of(call: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return what is told of a call: each message that was taken on it, and the call itself."""
+    began = datetime.fromtimestamp(call["began"], UTC).isoformat(timespec="milliseconds")
+    plain = ("id", "call_sid", "line", "direction", "caller", "called", "status", "result", "reason", "ended_by")
+    shown = {name: call[name] for name in plain} | {
+        "began": began,
+        "seconds": round(call["ended"] - call["began"], 3),
+        "turns": call["turns"],
+        "outcome": call["outcome"],
+        "outcome_status": call["outcome_status"],
+    }
+    found = []
+    for tool in call["tool_calls"]:
+        if tool["tool"] == "take_message" and tool["ended"] is not None:
+            message = _message(tool["arguments"])
+            found.append(("message.taken", {"event": "message.taken", "message": message, "call": shown}))
+    return [*found, ("call.completed", {"event": "call.completed", "call": shown})]
+
+
+def _message(arguments: str) -> dict[str, Any]:
+    """Return what a model gave as a message; whatever it is, somebody gets it."""
+    try:
+        given = json.loads(arguments)
+    except ValueError:
+        given = None
+    return given if isinstance(given, dict) else {"message": arguments}
