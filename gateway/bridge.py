@@ -28,12 +28,21 @@ from gateway.call.commands import (
     Continue,
     EndCall,
     Finish,
+    Hear,
     Mark,
     OpenAgent,
     Play,
     Redirect,
 )
-from gateway.call.events import AgentLost, CarrierFailed, ContinuationAsked, Event, StreamStarted, TimePassed
+from gateway.call.events import (
+    AgentLost,
+    CallerAudio,
+    CarrierFailed,
+    ContinuationAsked,
+    Event,
+    StreamStarted,
+    TimePassed,
+)
 from gateway.call.plan import HangUp, Plan
 from gateway.call.playout import Placed, PlaybackState
 from gateway.call.reason import EndReason
@@ -97,7 +106,7 @@ class Bridge:
     _stream: StreamSide | None = None
     _agent: AgentSide | None = None
     _jobs: asyncio.Queue[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=asyncio.Queue)
-    _over: anyio.Event = field(default_factory=anyio.Event)
+    _over: asyncio.Event = field(default_factory=asyncio.Event)
     _agent_gone: anyio.Event = field(default_factory=anyio.Event)
     _pending: deque[Event] = field(default_factory=deque)
     _busy: bool = False
@@ -128,11 +137,12 @@ class Bridge:
 
     def emit(self, event: Event) -> None:
         """Take one event, on the loop's thread; one that comes while commands are performed waits its turn."""
-        self._pending.append(event)
         if self._busy:
+            self._pending.append(event)
             return
         self._busy = True
         try:
+            self._take(event)
             while self._pending:
                 self._take(self._pending.popleft())
         finally:
@@ -191,7 +201,13 @@ class Bridge:
         if self._placed:
             placed = tuple(self._placed)
             self._placed.clear()
+        # Whoever wants to have all of a call, its audio too, taps it here, off the path: see gateway.store.log.Tap.
         self.log.append(now, event, commands, placed)
+        if type(event) is CallerAudio:  # the short way of fifty frames a second: no turn, no deadline hangs on one
+            for command in commands:
+                if type(command) is Hear and self._agent is not None:
+                    self._agent.perform(command)
+            return
         if self.call.turns.settled:
             self.log.settled(now, self.call.turns.take_settled())
         for command in commands:

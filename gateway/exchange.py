@@ -312,7 +312,8 @@ class Exchange:
     # ---- One call ---------------------------------------------------------------------------------------------------
 
     def _begin(self, incoming: IncomingCall, line: LineConfig, directory: Directory, *, call_id: str) -> LiveCall:
-        zero = self._clock()
+        now = self._clock
+        zero = now()
         policy = replace(line.policy(line.variables(incoming.vars)), return_to=self._way_back(incoming, line))
         if not incoming.over_sip:  # nobody else's telephone system can be asked to make the call
             policy = replace(
@@ -360,7 +361,7 @@ class Exchange:
             log=self._open_log(header, line),
             call_sid=incoming.call_sid,
             # Whole microseconds since the call began: what the log holds is exactly what the call was told.
-            clock=lambda: round(self._clock() - zero, 6),
+            clock=lambda: int((now() - zero) * 1e6) / 1e6,
             open_side=open_side,
             carrier=self._carrier(incoming.account_sid),
             on_finish=partial(self._finished, incoming.call_sid),

@@ -89,6 +89,8 @@ class AgentOfCall:
     def __init__(self, side: RealtimeSide, agents: CallAgents) -> None:
         self._side = side
         self._agents = agents
+        self.perform: Callable[[AgentCommand], None] = side.perform
+        """Takes a command for the model: the side's own method, as every frame of the caller comes this way."""
 
     async def run(self, emit: Callable[[Event], None]) -> None:
         """Connect, and run until closed or lost; the tools of the session end with it."""
@@ -102,7 +104,3 @@ class AgentOfCall:
             await self._side.run(told)
         finally:
             self._agents.tools.close()
-
-    def perform(self, command: AgentCommand) -> None:
-        """Queue a command for the model."""
-        self._side.perform(command)

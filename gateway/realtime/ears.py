@@ -211,7 +211,7 @@ class Ears(RealtimeModelListener):
         """Take an event of the session's own; none is kept (hazards H14 to H16)."""
         match event:
             case RealtimeRawModelEvent() | RealtimeAudio() | RealtimeAudioEnd():
-                pass  # heard at arrival
+                pass  # heard at arrival; these, and what else is passed over here, are not even queued (BoundedSession)
             case RealtimeHandoffEvent(from_agent=before, to_agent=after):
                 self._tell(e.AgentChanged(before.name, after.name))
             case RealtimeToolStart(tool=tool, arguments=arguments):

@@ -32,7 +32,14 @@ from agents.realtime.model_events import (
 from agents.realtime.model_inputs import RealtimeModelSendInterrupt, RealtimeModelSendToolOutput
 from agents.realtime.openai_realtime import OpenAIRealtimeWebSocketModel, TransportConfig
 from agents.version import __version__ as sdk_version
-from openai.types.realtime import RealtimeClientEvent, SessionUpdateEvent
+from openai.types.realtime import (
+    ConversationItem,
+    RealtimeClientEvent,
+    RealtimeConversationItemAssistantMessage,
+    RealtimeConversationItemSystemMessage,
+    RealtimeConversationItemUserMessage,
+    SessionUpdateEvent,
+)
 from pydantic import TypeAdapter
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
@@ -50,9 +57,14 @@ BAD_MESSAGES = 50
 """After so many messages that can't be read, the session is given up."""
 
 _USER_AGENT = f"telephony-voice-gateway/{__version__} Agents/Python {sdk_version}"
-_APPEND = b'{"type":"input_audio_buffer.append","audio":'
 _MESSAGE_ITEM: TypeAdapter[RealtimeMessageItem] = TypeAdapter(RealtimeMessageItem)  # the SDK builds one for each item
-_ITEM_EVENTS = frozenset({"response.output_item.added", "response.output_item.done"})
+_MESSAGES = (
+    RealtimeConversationItemUserMessage,
+    RealtimeConversationItemAssistantMessage,
+    RealtimeConversationItemSystemMessage,
+)
+_encode = msgspec.json.Encoder().encode
+_APPEND = b'{"type":"input_audio_buffer.append","audio":'
 _ITEM_STATUSES = frozenset({"in_progress", "completed", "incomplete"})
 
 
@@ -131,7 +143,8 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
 
         This is the path of every frame of every call.
         """
-        return self._socket is not None and self._socket.send_now(_append(payload))
+        socket = self._socket
+        return socket is not None and socket.send_soon(_APPEND + _encode(payload) + b"}")
 
     async def interrupt(self) -> None:
         """Truncate what was not heard, where the playback tracker says, and see that an open response ends.
@@ -294,6 +307,21 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
         }
         await self._emit_event(RealtimeModelItemUpdatedEvent(item=_MESSAGE_ITEM.validate_python(message)))
 
+    async def _handle_conversation_item(self, item: ConversationItem, previous_item_id: str | None) -> None:
+        """As the SDK does, with one type adapter for all."""
+        if not isinstance(item, _MESSAGES):
+            raise ValueError("Unsupported conversation item type for message conversion.")  # noqa: TRY004 - the SDK's
+        content = [{**part.model_dump(), "type": (part.type or "").removeprefix("output_")} for part in item.content]
+        message = {
+            "item_id": item.id or "",
+            "previous_item_id": previous_item_id,
+            "type": item.type,
+            "role": item.role,
+            "content": content,
+            "status": item.status or "in_progress",
+        }
+        await self._emit_event(RealtimeModelItemUpdatedEvent(item=_MESSAGE_ITEM.validate_python(message)))
+
     # ---- Responses, also where the SDK could not read their events ---------------------------------------------------
 
     async def _follow_start(self, event: dict[str, Any]) -> None:
@@ -317,7 +345,7 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
 
 
 def _append(payload: str) -> bytes:
-    return _APPEND + msgspec.json.encode(payload) + b"}"
+    return _APPEND + _encode(payload) + b"}"
 
 
 def _names(event: dict[str, Any]) -> object:

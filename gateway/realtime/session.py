@@ -13,7 +13,6 @@ from agents.realtime import (
     RealtimeAgent,
     RealtimeModelConfig,
     RealtimeRunConfig,
-    RealtimeRunner,
     RealtimeSession,
     RealtimeSessionEvent,
     RealtimeSessionModelSettings,
@@ -25,6 +24,7 @@ from websockets.exceptions import ConnectionClosed
 
 from gateway.call import commands as c
 from gateway.call.events import AgentErred, AgentLost, AudioDropped, Event, Interrupted
+from gateway.realtime.bounded import BoundedSession
 from gateway.realtime.ears import Ears
 from gateway.realtime.formats import MU_LAW
 from gateway.realtime.loss import Loss, loss_of_error, worth_retrying
@@ -126,11 +126,17 @@ class RealtimeSide:
 
         Commands that come before ``AgentReady`` are kept in order and carried out then.
         """
+        if type(command) is c.Hear and self._outbox.idle and not self._over.is_set():
+            try:
+                if self._model.append_audio_now(command.payload):
+                    return
+            except Exception:  # noqa: BLE001, S110 - whatever ails the socket, the writer meets it too, and can tell
+                pass
         if self._over.is_set():
             return
         if isinstance(command, c.CloseAgent):
             self._end(None)
-        elif not (isinstance(command, c.Hear) and self._outbox.idle and self._sent_at_once(command)):
+        else:
             self._outbox.put(command)
 
     # ---- Its life ---------------------------------------------------------------------------------------------------
@@ -148,8 +154,10 @@ class RealtimeSide:
             self._end(loss_of_error(error, connecting=True))
 
     async def _connect(self) -> RealtimeSession:
-        runner = RealtimeRunner(self._agent, model=self._model, config=self._run_config)
-        session = await runner.run(context=self._context, model_config=self._model_config)
+        # What RealtimeRunner does, with our session.
+        session = BoundedSession(
+            self._model, self._agent, self._context, model_config=self._model_config, run_config=self._run_config
+        )
         self._session = session
         session.model.add_listener(self._ears)
         pauses = iter(_RETRY_PAUSES)
@@ -232,12 +240,6 @@ class RealtimeSide:
                 self._tell(Interrupted())
             if dropped := self._outbox.take_dropped():
                 self._tell(AudioDropped("agent", dropped // 8))
-
-    def _sent_at_once(self, command: c.Hear) -> bool:
-        try:
-            return self._model.append_audio_now(command.payload)
-        except Exception:  # noqa: BLE001 - whatever ails the socket, the writer meets it too, and can tell
-            return False
 
     async def _carry_out(self, session: RealtimeSession, command: c.AgentCommand) -> None:
         model = self._model

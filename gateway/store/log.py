@@ -7,13 +7,19 @@ Audio stands as its size, with what the ledger learned of where it was heard, wh
 :mod:`gateway.store.recording.tape`); secrets are masked. Between them stand the turns as they settle and notes of what
 other parts know of the call. A line closes the record; only notes come after it.
 
-Appending costs the call a tuple in a list. Encoding and writing happen on the writer's own thread, a few times a
-second; a crash of the process loses at most that much, and never half a line that a reader would trust.
+Appending costs the call a tuple in a list, and for a frame of the caller, which is nearly all there is, a number in
+one. Encoding and writing happen on the writer's own thread, a few times a second, in small portions: a thread that
+computes for long would hold up the frames of all calls. A crash of the process loses at most that much, and never half
+a line that a reader would trust.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,8 +28,9 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 import structlog
 
+from gateway.audio.frames import BYTES_PER_MS
 from gateway.call import events as events_module
-from gateway.call.commands import Command
+from gateway.call.commands import Command, Hear, Play
 from gateway.call.events import (
     AgentAudio,
     AgentAudioDone,
@@ -44,7 +51,11 @@ from gateway.store.node import NodeLock
 
 SCHEMA = 1
 FLUSH_EVERY = 0.25
-"""Seconds between two writes; what a crash may lose."""
+"""Seconds between two writes of a log."""
+RUN = 20
+"""Frames of the caller in one line, 0.4 s; a crash loses that much, and what was not yet written."""
+PORTION = 0.005
+"""Seconds that the writer rests between portions, once it has done what is due by then."""
 _MASKED = ("CallToken", "token")
 
 
@@ -150,44 +161,108 @@ class Tap(Protocol):
 class CallLog:
     """One call's log, as the call appends to it. Moments are seconds since the header's zero."""
 
-    __slots__ = ("_count", "_lines", "_writer", "feed", "path", "tap")
+    __slots__ = ("_count", "_file", "_lines", "_run", "_writer", "feed", "path", "tap")
 
     def __init__(self, path: Path, header: Header, writer: LogWriter, tap: Tap | None = None) -> None:
         self.path = path
         self.tap = tap
         self.feed = Feed()
         self._count = 0
-        self._lines: list[tuple[Any, ...]] = [("header", header)]
+        self._lines: deque[tuple[Any, ...]] = deque([("header", header)])
+        self._run: _Run | None = None
+        self._file = -1
         self._writer = writer
         writer.add(self)
 
     def append(self, now: float, event: Event, commands: list[Command], placed: tuple[Placed, ...] = ()) -> None:
         self._count += 1
+        if type(event) is CallerAudio and len(commands) == 1 and not placed:
+            self._append_frame(now, event)
+            return
+        if self._run is not None:
+            self._end_run()
         self._lines.append(("event", self._count, now, event, commands, placed))
         if type(event) not in AUDIO:
             self.feed.take(self._count, now, event, commands)
 
+    def _append_frame(self, now: float, frame: CallerAudio) -> None:
+        """Add a frame to the run of those before it, if it goes on where they end: all but the moment is known then."""
+        run = self._run
+        if run is None or run.next_ms != frame.timestamp_ms or run.size != frame.size:
+            if run is not None:
+                self._end_run()
+            self._run = run = _Run(self._count, frame.timestamp_ms, frame.size)
+        run.moments.append(now)
+        run.next_ms += run.step_ms
+        if self.tap is not None:
+            run.payloads.append(frame.payload)
+        if len(run.moments) == RUN:
+            self._end_run()
+
+    def _end_run(self) -> None:
+        run, self._run = self._run, None
+        if run is not None:
+            self._lines.append(("frames", run.number, run.timestamp_ms, run.size, run.moments, run.payloads))
+
     def tracker_read(self, now: float, state: PlaybackState) -> None:
+        self._end_run()
         self._count += 1
         self._lines.append(("tracker", self._count, now, state))
 
     def settled(self, now: float, turns: Iterable[Turn]) -> None:
         """Note turns that will hardly change any more; they must not be changed by anybody else."""
+        self._end_run()
         self._lines += [("settled", now, turn) for turn in turns]
 
     def note(self, now: float, what: str, details: Mapping[str, Any]) -> None:
+        self._end_run()
         self._lines.append(("note", now, what, details))
 
     def close(self, now: float, reason: EndReason, summary: Mapping[str, Any]) -> None:
         """Close the record; nothing is appended after it."""
+        self._end_run()
         self._lines.append(("closed", now, reason, summary))
         self._writer.remove(self)
         self.feed.close(reason)
 
     def take(self) -> list[tuple[Any, ...]]:
         """Hand over what is not yet written (the writer's side)."""
-        lines, self._lines = self._lines, []
+        lines = []
+        with contextlib.suppress(IndexError):  # the call may append at the same time
+            while True:
+                lines.append(self._lines.popleft())
         return lines
+
+    def write(self, text: bytes) -> None:
+        """Add text to the file, which stays open from the first time on (the writer's side).
+
+        Raises:
+            OSError: it could not be written.
+        """
+        if self._file < 0:
+            self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        while text:
+            text = text[os.write(self._file, text) :]
+
+    def let_go(self) -> None:
+        """Close the file (the writer's side)."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+class _Run:
+    """Frames of the caller that follow each other without a gap."""
+
+    __slots__ = ("moments", "next_ms", "number", "payloads", "size", "step_ms", "timestamp_ms")
+
+    def __init__(self, number: int, timestamp_ms: int, size: int) -> None:
+        self.number = number
+        self.timestamp_ms = self.next_ms = timestamp_ms
+        self.size = size
+        self.step_ms = size // BYTES_PER_MS
+        self.moments: list[float] = []
+        self.payloads: list[str] = []
 
 
 class LogWriter:
@@ -240,39 +315,48 @@ class LogWriter:
             self._closing.append(call_log)
 
     def _run(self) -> None:
-        while not self._stop.wait(FLUSH_EVERY):
-            self._flush()
-        self._flush()
+        while not self._stop.is_set():
+            began = time.monotonic()
+            with self._lock:
+                logs, closing = [*self._logs], self._closing
+                self._closing = []
+            for call_log in closing:
+                self._flush(call_log)
+                call_log.let_go()
+            for done, call_log in enumerate(logs, 1):
+                self._flush(call_log)
+                rest = began + FLUSH_EVERY * done / len(logs) - time.monotonic()
+                if rest > PORTION:
+                    self._stop.wait(rest)
+            self._stop.wait(began + FLUSH_EVERY - time.monotonic())
+        for call_log in (*self._logs, *self._closing):
+            self._flush(call_log)
+            call_log.let_go()
 
-    def _flush(self) -> None:
-        with self._lock:
-            logs = [*self._logs, *self._closing]
-            self._closing.clear()
-        for call_log in logs:
-            lines = call_log.take()
-            if lines:
-                self._write(call_log.path, lines)
-                if call_log.tap is not None:
-                    call_log.tap.take(lines)
+    def _flush(self, call_log: CallLog) -> None:
+        lines = call_log.take()
+        if lines:
+            self._write(call_log, lines)
+            if call_log.tap is not None:
+                call_log.tap.take(lines)
 
-    def _write(self, path: Path, lines: list[tuple[Any, ...]]) -> None:
+    def _write(self, call_log: CallLog, lines: list[tuple[Any, ...]]) -> None:
         encoded = [encode(line) + b"\n" for line in lines]
-        text = b"".join(encoded)
+        path = call_log.path
         try:
-            with path.open("ab") as file:
-                file.write(text)
+            call_log.write(b"".join(encoded))
         except OSError as error:
             # The call goes on without its record: a full disk must not end it (reliability N14).
             self.failures += 1
             log.error("call-log-not-written", path=str(path), error=str(error), lines=len(lines))  # noqa: TRY400
         if self._told is not None:
-            projected = b"".join(
-                text
-                for text, line in zip(encoded, lines, strict=True)
-                if line[0] != "tracker" and (line[0] != "event" or is_projected(line[3]))
-            )
+            projected = b"".join(text for text, line in zip(encoded, lines, strict=True) if _is_told(line))
             if projected:
                 self._told(path.stem, projected)
+
+
+def _is_told(line: tuple[Any, ...]) -> bool:
+    return line[0] not in {"frames", "tracker"} and (line[0] != "event" or is_projected(line[3]))
 
 
 def path_of(folder: Path, call_id: str) -> Path:
@@ -309,7 +393,10 @@ def read_lines(text: bytes, source: str, *, audio: bool = True) -> Iterator[Line
         if not line or (not audio and line.startswith(_AUDIO_LINES)):
             continue
         try:
-            yield decode_line(line)
+            if line.startswith(b'["f"'):
+                yield from _frames(*msgspec.json.decode(line)[1:])
+            else:
+                yield decode_line(line)
         except (msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
             if index == torn:
                 return
@@ -318,7 +405,7 @@ def read_lines(text: bytes, source: str, *, audio: bool = True) -> Iterator[Line
             raise LogError(f"{source}:{index + 1}: {error}") from error
 
 
-_AUDIO_LINES = (b'["a"', b'["t"')
+_AUDIO_LINES = (b'["f"', b'["a"', b'["t"')
 _NOT_PROJECTED = (CallerAudio, AgentAudio, AgentAudioDone, MarkReached, ResponseStarted)
 
 
@@ -335,6 +422,8 @@ def is_projected(event: Event) -> bool:
 def encode(line: tuple[Any, ...]) -> bytes:
     """Return a line as a log holds it, without its end."""
     match line:
+        case ("frames", number, timestamp_ms, size, moments, _):
+            return _encoder.encode(("f", number, timestamp_ms, size, moments))
         case ("event", number, at, CallerAudio(_, size, timestamp_ms), commands, _) if len(commands) <= 1:
             return _encoder.encode(("a", number, at, timestamp_ms, size, len(commands)))
         case ("event", number, at, event, commands, placed):
@@ -356,11 +445,15 @@ def encode(line: tuple[Any, ...]) -> bytes:
     raise LogError(f"no such line: {line[0]}")
 
 
-def _named(value: Any) -> tuple[str, dict[str, Any]]:
-    fields = msgspec.to_builtins(value, enc_hook=_plain)
-    if "payload" in fields:
-        del fields["payload"]
+def _named(value: Any) -> tuple[str, Any]:
+    kind = type(value)
+    if kind is AgentAudio or kind is Play or kind is Hear:  # most of what there is, and not to be kept whole
+        return kind.__name__, {name: getattr(value, name) for name in kind.__slots__ if name != "payload"}
     plan = getattr(value, "plan", None)
+    if plan is None and not hasattr(value, "payload"):
+        return kind.__name__, value
+    fields = msgspec.to_builtins(value, enc_hook=_plain)
+    fields.pop("payload", None)
     if plan is not None:
         fields["plan"] = [[type(verb).__name__, _masked(msgspec.to_builtins(verb))] for verb in plan]
     return type(value).__name__, fields
@@ -370,6 +463,13 @@ def _masked(verb: dict[str, Any]) -> dict[str, Any]:
     if "parameters" in verb:
         verb["parameters"] = {key: "***" if key in _MASKED else value for key, value in verb["parameters"].items()}
     return verb
+
+
+def _frames(number: int, timestamp_ms: int, size: int, moments: list[float]) -> Iterator[Line]:
+    payload, heard = silent_payload(size), [["Hear", {"size": size}]]
+    for index, at in enumerate(moments):
+        frame = CallerAudio(payload, size, timestamp_ms + index * (size // BYTES_PER_MS))
+        yield Entry(number + index, at, frame, heard)
 
 
 def decode_line(text: bytes) -> Line:

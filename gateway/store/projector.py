@@ -27,7 +27,7 @@ QUEUE = 10_000
 """Pieces of logs that wait at most."""
 BATCH = 500
 """Pieces in one transaction."""
-EVERY = 0.25
+EVERY = 1.0
 """Seconds between two batches."""
 RECENT = 512
 """Closed calls whose rows are remembered for notes that still come."""

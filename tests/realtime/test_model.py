@@ -48,6 +48,7 @@ MODEL_METHODS = {
     "_send_raw_message": ["event"],
     "_send_tool_output": ["event"],
     "_get_audio_limits": ["item_id", "item_content_index"],
+    "_handle_conversation_item": ["item", "previous_item_id"],
     "_mark_response_created": ["response_id"],
     "_mark_response_done": ["response_id"],
     "_cancel_response_create_tasks": [],
@@ -96,6 +97,7 @@ def test_the_sdk_still_overrides_what_we_override() -> None:
         "_get_audio_limits",
         "_listen_for_messages",
         "_handle_ws_event",
+        "_handle_conversation_item",
     }
 
 

@@ -62,7 +62,7 @@ async def test_it_says_what_it_is_told_to_say_and_offers_no_compression() -> Non
         socket = await connect(url, {"Authorization": "Bearer k", "User-Agent": "us"}, Transport())
         await socket.send('{"a":"é"}')
         assert await socket.recv() == '{"a":"é"}'.encode()
-        assert socket.send_now(b'{"b":1}')
+        assert socket.send_soon(b'{"b":1}')
         assert await socket.recv() == b'{"b":1}'
         await socket.close()
     assert (seen["Authorization"], seen["User-Agent"]) == ("Bearer k", "us")
@@ -88,7 +88,7 @@ async def test_how_the_peer_closed_is_known_and_what_came_before_is_read(
     assert caught.value.rcvd is not None
     assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (code, reason)
     assert (socket.close_code, socket.close_reason) == (code, reason)
-    assert not socket.send_now(b"x")
+    assert not socket.send_soon(b"x")
     with pytest.raises(error):
         await socket.send("x")
 
@@ -205,7 +205,7 @@ async def test_a_slow_reader_is_waited_for_and_sending_at_once_says_no() -> None
     async with served(peer, max_queue=None) as url:
         socket = await connect(url, {}, Transport(ping_interval=60, ping_timeout=60))
         taken = 0
-        while taken < 100_000 and socket.send_now(b"z" * 1000):
+        while taken < 100_000 and socket.send_soon(b"z" * 1000):
             taken += 1
         assert 16 < taken < 100_000
         waiting = asyncio.create_task(socket.send("after"))

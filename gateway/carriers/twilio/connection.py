@@ -55,6 +55,7 @@ class MediaConnection(WSListener):
         self._start_seconds = start_seconds
         self._transport: WSTransport | None = None
         self._stream: TwilioStream | None = None
+        self._take: Callable[[bytes], None] = self._take_first
         self._messages = 0
         self._parts: bytearray | None = None
         self._parts_are_text = False
@@ -72,10 +73,9 @@ class MediaConnection(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Take a frame of the protocol, which is nearly always a whole text message."""
-        if transport.is_close_frame_sent and frame.msg_type != WSMsgType.CLOSE:
-            return  # what comes after a close, ours or that of picows, is for nobody
         if frame.msg_type == _TEXT and frame.fin and self._parts is None and not frame.rsv1:
-            self._take(frame.get_payload_as_bytes())
+            if not transport.is_close_frame_sent:
+                self._take(frame.get_payload_as_bytes())
         else:
             self._take_unusual(transport, frame)
 
@@ -115,12 +115,6 @@ class MediaConnection(WSListener):
 
     # ---- Messages ---------------------------------------------------------------------------------------------------
 
-    def _take(self, message: bytes) -> None:
-        if self._stream is not None:
-            self._stream.feed(message)
-        elif not self._closed:
-            self._take_first(message)
-
     def _take_binary(self) -> None:
         if self._stream is not None:
             self._stream.feed_binary()
@@ -129,6 +123,8 @@ class MediaConnection(WSListener):
 
     def _take_first(self, message: bytes) -> None:
         """Read up to a valid ``start``; anything else closes the socket."""
+        if self._closed:
+            return
         self._messages += 1
         try:
             match media.decode(message):
@@ -151,6 +147,7 @@ class MediaConnection(WSListener):
             return
         self._leave_waiting()
         self._stream = TwilioStream(start.stream_sid, self)
+        self._take = self._stream.feed
         described = StreamStart(start.stream_sid, start.call_sid, start.account_sid, start.custom_parameters)
         self._begin(described, self._stream, self)
 
@@ -165,6 +162,8 @@ class MediaConnection(WSListener):
 
     def _take_unusual(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
+        if transport.is_close_frame_sent and kind != WSMsgType.CLOSE:
+            return  # what comes after a close, ours or that of picows, is for nobody
         if kind == WSMsgType.CLOSE:
             if not self._closed:
                 self._closed = True

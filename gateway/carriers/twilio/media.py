@@ -70,10 +70,7 @@ class MediaBody(msgspec.Struct, frozen=True, gc=False):
     def size(self) -> int:
         """Bytes of audio in the payload (8 are one millisecond), known from its length alone."""
         payload = self.payload
-        size = len(payload) // 4 * 3
-        if payload.endswith("="):
-            size -= 2 if payload.endswith("==") else 1
-        return size
+        return len(payload) // 4 * 3 - payload.count("=", -2)
 
 
 class Media(msgspec.Struct, frozen=True, tag_field="event", tag="media", rename="camel", gc=False):
@@ -142,8 +139,11 @@ def decode(text: bytes) -> Message:
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise WireError("the message is not JSON") from error
     match message:
-        case Media():
-            _check_media(message.media, text)
+        case Media(media=body):
+            if body.track != "inbound" or len(body.payload) > MAX_PAYLOAD or len(body.payload) % 4 or b"\\" in text:
+                _check_media(body, text)  # it may still be right
+            elif not body.payload.isascii():
+                raise WireError("media: the payload is not base64")
         case Start():
             _check_start(message)
         case Dtmf():

@@ -55,6 +55,9 @@ class Recorder:
                         self._tape.caller(event.timestamp_ms, event.payload, event.size, now)
                     else:
                         self._event(now, event, commands, placed)
+                elif line[0] == "frames":
+                    _, _, timestamp_ms, size, moments, payloads = line
+                    self._tape.frames(timestamp_ms, payloads, size, moments[-1])
                 elif line[0] == "note":
                     self._note(line[2], line[3])
                 elif line[0] == "closed":

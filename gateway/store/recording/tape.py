@@ -106,8 +106,15 @@ class Tape:
 
     def caller(self, timestamp_ms: int, payload: str, size: int, now: float) -> None:
         """Put down a frame of the caller."""
-        at = self._base + timestamp_ms * BYTES_PER_MS
-        place, audio = at - self.start, _decoded(payload, size)
+        self._lay(timestamp_ms, _decoded(payload, size), now)
+
+    def frames(self, timestamp_ms: int, payloads: list[str], size: int, now: float) -> None:
+        """Put down frames of one size that follow each other."""
+        self._lay(timestamp_ms, b"".join([_decoded(payload, size) for payload in payloads]), now)
+
+    def _lay(self, timestamp_ms: int, audio: bytes, now: float) -> None:
+        at, size = self._base + timestamp_ms * BYTES_PER_MS, len(audio)
+        place = at - self.start
         if at == self.end and place == len(self._caller) and self._live:
             self._caller += audio  # as nearly all do
             self.end = at + size

@@ -268,7 +268,7 @@ class ModelSession(WSListener):
         call = self._call
         if call is None:
             return
-        word = f"{WORDS[at % len(WORDS)]} {WORDS[(at + 1) % len(WORDS)]} "
+        word = f"{WORDS[2 * at % len(WORDS)]} {WORDS[(2 * at + 1) % len(WORDS)]} "
         self._said.append(word)
         place = self._place()
         self._send("response.output_audio_transcript.delta", f'{place},"delta":"{word}","obfuscation":"hVt3kQz0Rf"')

@@ -23,12 +23,13 @@ _NS: Final = 1e-9
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 LINE: Final = f"""\
-# The line of a benchmark: an agent with a tool, transcripts on both sides, and a guardrail.
+# The line of a benchmark: an agent with a tool, transcripts on both sides, a guardrail, and a recording.
 default: true
 instructions: You answer questions about orders.
 tools: ["bench_tools:{TOOL}"]
 guardrails: [no_card_numbers]
 limits: {{silence: 1h, max_duration: 3h}}
+recording: {{mode: dual, consent: not-needed, reason: A benchmark has no callers.}}
 model:
   transcription: {{model: gpt-4o-mini-transcribe}}
   turn_detection: {{type: server_vad}}
