@@ -34,11 +34,12 @@ async def follow(path: Path) -> AsyncGenerator[Line]:
         for text in lines:
             number += 1
             try:
-                line = decode_line(text)
+                found = [*decode_line(text)]
             except (msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
                 raise LogError(f"{path}:{number}: {error}") from error
-            yield line
-            if isinstance(line, Closed):
+            for line in found:
+                yield line
+            if isinstance(found[-1], Closed):
                 return
         await anyio.sleep(POLL)
 

@@ -393,10 +393,7 @@ def read_lines(text: bytes, source: str, *, audio: bool = True) -> Iterator[Line
         if not line or (not audio and line.startswith(_AUDIO_LINES)):
             continue
         try:
-            if line.startswith(b'["f"'):
-                yield from _frames(*msgspec.json.decode(line)[1:])
-            else:
-                yield decode_line(line)
+            yield from decode_line(line)
         except (msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
             if index == torn:
                 return
@@ -472,9 +469,21 @@ def _frames(number: int, timestamp_ms: int, size: int, moments: list[float]) -> 
         yield Entry(number + index, at, frame, heard)
 
 
-def decode_line(text: bytes) -> Line:
-    """Read one line of a log; what is damaged raises a MsgspecError, LookupError, TypeError or ValueError."""
-    match msgspec.json.decode(text):
+def decode_line(text: bytes) -> Iterator[Line]:
+    """Read one line of a log, which is one thing, or a run of the caller's frames.
+
+    Raises:
+        MsgspecError, LookupError, TypeError, ValueError: it is damaged.
+    """
+    decoded = msgspec.json.decode(text)
+    if decoded[0] == "f":
+        yield from _frames(*decoded[1:])
+    else:
+        yield _decode(decoded)
+
+
+def _decode(line: list[Any]) -> Line:
+    match line:
         case ["h", schema, fields]:
             if schema != SCHEMA:
                 raise ValueError(f"schema {schema}, this version reads {SCHEMA}")
