@@ -34,6 +34,8 @@ _NORMAL, _ABNORMAL, _PROTOCOL, _TOO_BIG = 1000, 1006, 1002, 1009
 _OK = frozenset({1000, 1001})
 _WRITE_BUFFER = 16 * 1024
 """Bytes that may wait in the transport, a second of audio; what comes then waits where it can still be dropped."""
+_ROUND = 256
+"""Messages that leave together at most."""
 _UNREAD_MOST, _UNREAD_LEAST = 256, 64
 """With so many messages unread nothing more is taken from the network, until no more than so many are left."""
 
@@ -53,6 +55,8 @@ class Outflow:
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self.flush)
         self._waiting.append((transport, message))
+        if len(self._waiting) >= _ROUND:
+            self.flush()
 
     def flush(self) -> None:
         """Send what waits."""
