@@ -108,7 +108,7 @@ class Gateway:
             *Sounds(lambda: self.watcher.current).routes(),
             *Console(self.exchange, lambda: self.watcher.current).routes(),
             *self.health.routes(),
-            *create_api(self.shelf, self.exchange, lambda: self.watcher.current).routes(),
+            *create_api(self.shelf, self.exchange, lambda: self.watcher.current, self.links).routes(),
         ]
 
     @asynccontextmanager

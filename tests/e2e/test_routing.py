@@ -1,8 +1,11 @@
 """Each way in which Twilio's users route calls, through the carrier's double and a gateway process (docs/routing.md)."""
 
 import json
+import os
+import sys
 
 import anyio
+import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -66,7 +69,8 @@ class World:
     async def answer(self, request: Request) -> Response:
         form = dict(await request.form()) if request.method == "POST" else dict(request.query_params)
         self.asked.append((request.url.path, dict(request.query_params), form))
-        return Response(self.documents[request.url.path], media_type="text/xml")
+        document = self.documents[request.url.path]
+        return Response(document if isinstance(document, str) else await document(form), media_type="text/xml")
 
     def number(self, url, number, **more):
         return self.twilio.add_number(number, url, **more)
@@ -221,6 +225,36 @@ async def test_calls_of_an_app_a_sip_domain_and_a_trunk(world, to, caller, field
         phone.hang_up()
         await phone.wait_for_end()
         assert phone.call.log.codes() == []
+
+
+async def test_an_application_connects_the_call_itself_with_a_token_of_the_api(world):
+    """The application asks for an offer while Twilio waits for its TwiML, and writes its own <Connect><Stream>."""
+    command = [sys.executable, "-m", "gateway", "tokens", "create", "app", "--scope", "operate"]
+    environment = {"PATH": os.environ["PATH"], "GATEWAY_DATA_DIR": str(world.gateway.data)}
+    made = await anyio.run_process(command, env=environment, cwd=world.gateway.data.parent)
+    headers = {"Authorization": f"Bearer {made.stdout.decode().strip()}"}
+
+    async def document(form):
+        call = {"call_sid": form["CallSid"], "account_sid": form["AccountSid"], "caller": form["From"]}
+        async with httpx2.AsyncClient(base_url=world.gateway.base_url, headers=headers, trust_env=False) as client:
+            body = call | {"line": "desk", "vars": {"customer": "Ada", "line": "x"}}
+            offer = (await client.post("/api/v1/offers", json=body)).json()
+            assert (await client.post("/api/v1/offers", json=body)).json() == offer
+        return f"""<Response><Connect action="{offer["action_url"]}"><Stream url="{offer["stream_url"]}">
+            <Parameter name="token" value="{offer["token"]}"/></Stream></Connect></Response>"""
+
+    world.documents["/own"] = document
+    world.number("https://app.example/own", "+15550400")
+    with anyio.fail_after(40):
+        caller = await world.dial("+15550400", say("Goodbye.", 0.6) + call_tool("hang_up", {"reason": "done"}))
+        await caller.wait_for_stream()
+        await caller.wait_for_speech()
+        assert world.told() == "You talk to Ada (unknown)."
+        await caller.wait_for_end()
+        assert await world.ended(caller) == [("success", "done")]
+        assert caller.call.log.codes() == []
+        response = await world.gateway.get("/api/v1/offers")
+        assert response.status_code == 401
 
 
 async def test_a_document_of_the_operators_own_is_followed_before_ours(world):

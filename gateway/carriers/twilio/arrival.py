@@ -38,7 +38,12 @@ def variables(form: Form, query: Form) -> dict[str, str]:
         if _NAME.fullmatch(name):
             found[name] = query.first(name)
     found.pop(RETURN, None)
-    return {name: _NOT_TEXT.sub(" ", value)[:MAX_VALUE] for name, value in found.items() if _NAME.fullmatch(name)}
+    return {name: clean_value(value) for name, value in found.items() if _NAME.fullmatch(name)}
+
+
+def clean_value(value: str) -> str:
+    """Return a variable's value as instructions may hold it: one line, of bounded length."""
+    return _NOT_TEXT.sub(" ", value)[:MAX_VALUE]
 
 
 def over_sip(form: Form) -> bool:

@@ -248,6 +248,34 @@ class Accepted(Shown):
     accepted: bool = True
 
 
+# ---- Streams for calls that others answer ---------------------------------------------------------------------------
+
+Address: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+:;=@._-]{0,128}$")]
+
+
+class OfferedCall(Given):
+    call_sid: Annotated[str, StringConstraints(pattern=r"^CA[0-9a-f]{32}$")] = Field(description="The call at Twilio.")
+    account_sid: Annotated[str, StringConstraints(pattern=r"^AC[0-9a-f]{32}$")] = Field(
+        description="The account that the call belongs to."
+    )
+    caller: Address = Field(default="", description="`From` of the voice webhook.")
+    called: Address = Field(default="", description="`To` of the voice webhook; its line answers.")
+    line: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{0,64}$")] = Field(
+        default="", description="The line that answers, in place of the one of `called`."
+    )
+    vars: dict[str, str] = Field(
+        default_factory=dict, max_length=50, description="Variables; those that the line declares count."
+    )
+
+
+class Offer(Shown):
+    call_id: str | None = Field(description="The call here; null where the line does not take it.")
+    token: str | None = Field(description='For `<Parameter name="token">` of the stream; good for a minute, once.')
+    stream_url: str = Field(description="The `url` of `<Stream>`.")
+    action_url: str = Field(description="The `action` of `<Connect>`: what is next is asked there.")
+    twiml: str = Field(description="A whole document that does it; or what the line says instead of taking the call.")
+
+
 # ---- Lines and figures ----------------------------------------------------------------------------------------------
 
 

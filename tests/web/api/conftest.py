@@ -18,6 +18,7 @@ from gateway.call.commands import CloseAgent
 from gateway.call.events import AgentReady
 from gateway.call.incoming import IncomingCall
 from gateway.carriers.token import StreamTokens
+from gateway.carriers.twilio.twiml import Links
 from gateway.config.loader import load
 from gateway.exchange import Exchange
 from gateway.store import tokens
@@ -98,7 +99,9 @@ async def running(url, folder):
         clock=anyio.current_time,
         wall=lambda: 1_800_000_000.0 + anyio.current_time(),
     )
-    api = create_api(Shelf(database, folder / "calls", recordings), exchange, lambda: directory)
+    api = create_api(
+        Shelf(database, folder / "calls", recordings), exchange, lambda: directory, Links("https://gw.example")
+    )
     logs.start()
     projector.start()
     try:
