@@ -27,6 +27,11 @@ def register(app: typer.Typer) -> None:
 
 def doctor(
     *,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Also measure, with one call of yours, what Twilio's documents leave open."),
+    ] = False,
+    number: Annotated[str, typer.Option(help="With --live: the number to be called; else the first of a line.")] = "",
     json: Annotated[bool, typer.Option("--json", help="One JSON object for each finding.")] = False,
 ) -> None:
     """Check keys, clock, port, TLS, the model, the public URL and each number; exit with 1 where something is wrong."""
@@ -35,7 +40,7 @@ def doctor(
     findings: list[Finding] = []
 
     async def go() -> None:
-        async for finding in _findings():
+        async for finding in _measured(number) if live else _findings():
             findings.append(finding)
             if json:
                 print_line(dataclasses.asdict(finding))
@@ -49,6 +54,43 @@ def doctor(
         )
     if any(each.state == "fault" for each in findings):
         raise typer.Exit(1)
+
+
+async def _measured(phone_number: str) -> AsyncIterator[Finding]:
+    """Measure with a call; the gateway must not run meanwhile, as a probe answers on its port."""
+    import httpx2  # noqa: PLC0415
+
+    from gateway.carriers.twilio.numbers import Numbers, accounts_of  # noqa: PLC0415
+    from gateway.checkup import here  # noqa: PLC0415
+    from gateway.checkup.finding import fault  # noqa: PLC0415
+    from gateway.checkup.live import LiveCheck  # noqa: PLC0415
+    from gateway.config.loader import load  # noqa: PLC0415
+    from gateway.config.numbers import Account  # noqa: PLC0415
+    from gateway.errors import CarrierError  # noqa: PLC0415
+    from gateway.settings import environment, read_settings  # noqa: PLC0415
+
+    settings = read_settings()
+    directory = load(settings.config_dir, environment(), settings.env)
+    own = Account("", settings.twilio_account_sid, settings.twilio_auth_tokens)
+    async with httpx2.AsyncClient() as client:
+        port = await here.port(settings, client)
+        if "is free" not in port.found:
+            yield fault(port.subject, port.found, "stop the gateway: a probe must answer in its place")
+            return
+        accounts = accounts_of(own, directory, settings.twilio_api_base_url, client)
+        numbers = Numbers(accounts, directory, settings.public_url, settings.data_dir / "numbers.json")
+        try:
+            rows = [(account, row.number) for account, row in await numbers.compare() if row.number and row.line]
+            chosen = [pair for pair in rows if phone_number in {"", pair[1].phone_number} and not pair[1].trunk_sid]
+            if not chosen:
+                yield fault("live", "no number can be called", "gateway numbers list shows them; --number chooses")
+                return
+            account, chosen_number = chosen[0]
+            check = LiveCheck(settings, numbers, account, chosen_number, lambda text: typer.echo(text, err=True))
+            async for finding in check.run():
+                yield finding
+        except CarrierError as error:
+            yield fault("Twilio", str(error), "gateway doctor, without --live, tells more")
 
 
 async def _findings() -> AsyncIterator[Finding]:

@@ -79,6 +79,15 @@ class _Page(msgspec.Struct, frozen=True):
     next_page_uri: str | None = None
 
 
+class _Alert(msgspec.Struct, frozen=True):
+    error_code: str = ""
+    resource_sid: str = ""
+
+
+class _Alerts(msgspec.Struct, frozen=True):
+    alerts: list[_Alert]
+
+
 class _Fault(msgspec.Struct, frozen=True):
     code: int | None = None
     message: str = ""
@@ -133,6 +142,12 @@ class TwilioAccount:
                 return ""
             raise
         return str(answer.get("voice_region") or "")
+
+    async def alerts(self, call_sid: str) -> set[str]:
+        """Return the codes of the errors and warnings that the account's debugger has of a call, among the newest."""
+        monitor = re.sub(r"//api\.", "//monitor.", self.base_url, count=1)
+        page = msgspec.json.decode(await self._send("GET", f"/v1/Alerts?PageSize={PAGE}", base=monitor), type=_Alerts)
+        return {alert.error_code for alert in page.alerts if alert.resource_sid == call_sid}
 
     @property
     def _base(self) -> str:

@@ -69,15 +69,13 @@ class Numbers:
     async def sync(self, fallback: str = "", *, apply: bool) -> list[Change]:
         """Point the numbers of our lines here; without ``apply`` only say what would be changed."""
         changes: list[Change] = []
-        kept = self._read()
         for account, row in await self.compare(fallback):
             if row.state != "differs" or row.number is None:
                 continue
             changes += [(row.phone_number, *change) for change in row.changes]
             if apply:
                 # Kept before it is changed: what is lost here could not be put back.
-                kept.setdefault(row.number.sid, row.number.fields())
-                self._write(kept)
+                self.keep(row.number)
                 await account.change(row.number.sid, {name: after for name, _, after in row.changes})
         return changes
 
@@ -96,6 +94,20 @@ class Numbers:
                 changes += back
                 self._write(kept)
         return changes
+
+    def keep(self, number: Number) -> bool:
+        """Write down what a number does now, unless that was done before; say whether it was written."""
+        kept = self._read()
+        if number.sid in kept:
+            return False
+        self._write({**kept, number.sid: number.fields()})
+        return True
+
+    def forget(self, number: Number) -> None:
+        """Take out what was written down of a number."""
+        kept = self._read()
+        kept.pop(number.sid, None)
+        self._write(kept)
 
     def _owner(self, account_sid: str) -> TwilioAccount | None:
         return next((account for account in self.accounts if account_sid in {"", account.sid}), None)
