@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import platform
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -26,6 +28,7 @@ from gateway.carriers.twilio.signature import Verifier
 from gateway.carriers.twilio.twiml import Links
 from gateway.carriers.twilio.upgrade import MediaSocket
 from gateway.carriers.twilio.webhooks import Webhooks
+from gateway.config.costs import price
 from gateway.config.directory import Directory
 from gateway.config.loader import load
 from gateway.config.numbers import Account
@@ -41,14 +44,17 @@ from gateway.settings import Settings
 from gateway.store.changes import Changes
 from gateway.store.database import Database, database_url
 from gateway.store.log import LogWriter
+from gateway.store.meter import Meter
 from gateway.store.overrides import Overrides
 from gateway.store.projector import Projector
 from gateway.store.recording.shelf import Recordings
 from gateway.store.retention import Retention, Shelf, every_hour, keep_of
 from gateway.store.schema import prepare
+from gateway.telemetry.metrics import Metrics
 from gateway.web.api import create_api
 from gateway.web.console.pages import Console
 from gateway.web.health import Health
+from gateway.web.metrics import MetricsPage, load_of
 from gateway.web.sounds import Sounds
 
 log = structlog.get_logger()
@@ -71,6 +77,7 @@ class Gateway:
             variables,
             prove=self.agents.check,
             on_swap=self._swapped,
+            on_faults=lambda _: self.metrics.config_reloads.labels("refused").inc(),
         )
         self.links = Links(settings.public_url, settings.stream_url)
         self.http = httpx2.AsyncClient()
@@ -78,6 +85,10 @@ class Gateway:
         self.database = Database(url)
         self.projector = Projector(url, settings.data_dir / "calls", self._over)
         self.logs = LogWriter(settings.data_dir / "calls", told=self.projector.told)
+        self.metrics = Metrics(
+            platform.node(), lambda: load_of(self.exchange, self.watcher, self.logs, self.recordings)
+        )
+        self.metrics.snapshot(self.watcher.current.hash, time.time())
         self.recordings = Recordings(settings.data_dir / "recordings", settings.recordings_url)
         self.shelf = Shelf(self.database, settings.data_dir / "calls", self.recordings)
         self.changes = Changes(self.database)
@@ -93,6 +104,8 @@ class Gateway:
             carrier=lambda account_sid: browser if account_sid == BROWSER else self.accounts.calls(account_sid),
             recordings=self.recordings,
             overrides=self.overrides.of,
+            follow=lambda header: (Meter(self.metrics, header),),
+            price=partial(price, settings.openai_realtime_url),
             clock=time.monotonic,
             wall=time.time,
         )
@@ -109,6 +122,7 @@ class Gateway:
             *Console(self.exchange, lambda: self.watcher.current).routes(),
             *self.health.routes(),
             *create_api(self.shelf, self.exchange, lambda: self.watcher.current, self.links).routes(),
+            *MetricsPage(self.metrics, settings.metrics_token).routes(),
         ]
 
     @asynccontextmanager
@@ -157,6 +171,8 @@ class Gateway:
             self._loop.call_soon_threadsafe(self.after_calls.over, call)
 
     def _swapped(self, before: Directory, after: Directory) -> None:
+        self.metrics.config_reloads.labels("swapped").inc()
+        self.metrics.snapshot(after.hash, time.time())
         self.changes.note("lines-changed", {"before": before.hash, "after": after.hash, "lines": [*after.lines]})
 
     def _accounts(self) -> TwilioAccounts:

@@ -94,6 +94,7 @@ class Bridge:
         open_side: makes the agent's side.
         carrier: the carrier's API; None where there is none to be had.
         on_finish: told once, when the record is closed.
+        price: says what the call cost, for the record.
     """
 
     call: Call
@@ -103,6 +104,7 @@ class Bridge:
     open_side: OpenSide
     carrier: CarrierApi | None
     on_finish: Callable[[EndReason], None]
+    price: Callable[[Mapping[str, int], float], Mapping[str, Any] | None] | None = None
     _stream: StreamSide | None = None
     _agent: AgentSide | None = None
     _jobs: asyncio.Queue[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=asyncio.Queue)
@@ -235,6 +237,8 @@ class Bridge:
     def _finish(self, reason: EndReason, now: float) -> None:
         if self._over.is_set():
             return
+        if self.price is not None and (cost := self.price(self.call.usage, now)) is not None:
+            self.log.note(now, "cost", cost)
         self.log.close(now, reason, {"usage": self.call.usage, "turns": self.call.turns.turns})
         self._over.set()
         self.on_finish(reason)

@@ -6,11 +6,11 @@ import asyncio
 import os
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import anyio
 import anyio.abc
@@ -37,7 +37,7 @@ from gateway.config.returns import may_return
 from gateway.config.schema import NOT_NEEDED, LineConfig
 from gateway.config.units import in_seconds
 from gateway.errors import TokenError
-from gateway.store.log import CallLog, Header, LogWriter
+from gateway.store.log import CallLog, Header, LogWriter, Tap
 from gateway.store.recording.recorder import MASKED, PAUSED, RESUMED
 from gateway.store.recording.shelf import Recordings
 from gateway.tools.context import ToolContext
@@ -68,6 +68,23 @@ class Agents(Protocol):
         ...
 
 
+Follow: TypeAlias = Callable[[Header], Iterable[Tap]]
+Price: TypeAlias = Callable[[Directory, LineConfig, Mapping[str, int], float], Mapping[str, Any] | None]
+"""Returns what a call cost (its note in the log) from tokens and seconds; None where that can't be said."""
+
+
+def nobody(_header: Header) -> Iterable[Tap]:
+    """Follow no call."""
+    return ()
+
+
+def unpriced(
+    _directory: Directory, _line: LineConfig, _usage: Mapping[str, int], _seconds: float
+) -> Mapping[str, Any] | None:
+    """Know no price."""
+    return None
+
+
 @dataclass(slots=True)
 class LiveCall:
     """A call of this node, with what its carrier may ask again."""
@@ -85,11 +102,8 @@ class LiveCall:
     streams: set[int] = field(default_factory=set)
     reason: EndReason | None = None
     """Why it ended; None while it lives."""
-
-    @property
-    def recorded(self) -> bool:
-        """Whether the call is recorded, paused or not."""
-        return self.bridge.log.tap is not None
+    recorded: bool = False
+    """Whether the call is recorded, paused or not."""
 
     def pause_recording(self, by: str) -> bool:
         """Leave out what is said from now on, until resumed; false where nothing is recorded (any more)."""
@@ -115,6 +129,8 @@ class Exchange:
         carrier: returns the API of the carrier that an account belongs to; None where there is none to be had.
         recordings: records the calls of lines that want it; None records none.
         overrides: returns how a line answers for now, where an operator said so.
+        follow: says who else follows the log of a call that begins.
+        price: says what a call cost that is over.
         clock: monotonic seconds.
         wall: Unix seconds; for expiry and display only.
     """
@@ -130,6 +146,8 @@ class Exchange:
         carrier: Callable[[str], CarrierApi | None],
         recordings: Recordings | None = None,
         overrides: Callable[[str], Outcome | None] = lambda _line: None,
+        follow: Follow = nobody,
+        price: Price = unpriced,
         clock: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
@@ -142,6 +160,8 @@ class Exchange:
         self._carrier = carrier
         self._recordings = recordings
         self._overrides = overrides
+        self._follow = follow
+        self._price = price
         self._clock = clock
         self._wall = wall
         self._calls: dict[str, LiveCall] = {}
@@ -365,8 +385,10 @@ class Exchange:
             open_side=open_side,
             carrier=self._carrier(incoming.account_sid),
             on_finish=partial(self._finished, incoming.call_sid),
+            price=partial(self._price, directory, line),
         )
-        live = LiveCall(call_id, incoming, line, directory, bridge)
+        recorded = line.recording.mode != "off" and self._recordings is not None
+        live = LiveCall(call_id, incoming, line, directory, bridge, recorded=recorded)
         self._calls[incoming.call_sid] = live
         self._empty = anyio.Event()
         self._start(live)
@@ -374,9 +396,10 @@ class Exchange:
 
     def _open_log(self, header: Header, line: LineConfig) -> CallLog:
         recording = line.recording
+        taps = tuple(self._follow(header))
         if recording.mode == "off" or self._recordings is None:
-            return self._logs.open(header)
-        call_log = self._logs.open(header, self._recordings.record(header.call_id))
+            return self._logs.open(header, taps)
+        call_log = self._logs.open(header, (self._recordings.record(header.call_id), *taps))
         consent = {"consent": recording.consent, "sha256": sha256(recording.consent.encode()).hexdigest()}
         call_log.note(0.0, "recorded", {**consent, "notice": recording.notice, "reason": recording.reason})
         return call_log

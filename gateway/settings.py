@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     local_llm_url: str = Field("", validation_alias="LOCAL_LLM_URL")
     config_dir: Path = Field(Path("agents_config"), validation_alias="GATEWAY_CONFIG_DIR")
     data_dir: Path = Field(Path("data"), validation_alias="GATEWAY_DATA_DIR")
+    metrics_token: str = Field("", validation_alias="GATEWAY_METRICS_TOKEN", repr=False)
     recordings_url: str = Field("", validation_alias="GATEWAY_RECORDINGS_URL", repr=False)
     database_url: str = Field("", validation_alias="DATABASE_URL", repr=False)
     token: str = Field("", validation_alias="GATEWAY_TOKEN", repr=False)

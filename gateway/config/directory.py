@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from gateway.config.numbers import Account, Claim, best
+from gateway.config.prices import SHIPPED, Prices
 from gateway.config.schema import LineConfig
 from gateway.config.tree import Place
 
@@ -42,6 +43,7 @@ class Directory:
     """WAV files that the carrier plays by itself, by name."""
     files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """A hash of each file, by its path in the folder."""
+    prices: Prices = field(default_factory=lambda: Prices(SHIPPED))
     _exact: Mapping[str, tuple[Claim, ...]] = field(init=False, repr=False, compare=False)
     _blocks: tuple[Claim, ...] = field(init=False, repr=False, compare=False)
     _keys: Mapping[str, LineConfig] = field(init=False, repr=False, compare=False)

@@ -15,6 +15,7 @@ from gateway.config.line import Line
 from gateway.config.names import check_agent
 from gateway.config.not_yet import refuse_in_agent, refuse_in_line
 from gateway.config.parts import Parts
+from gateway.config.prices import PRICES_FILE, SHIPPED, Prices, PricesFile
 from gateway.config.python_names import UserPython
 from gateway.config.schema import AgentFile, LineConfig
 from gateway.config.table import Row, Table, claims_of
@@ -67,14 +68,15 @@ class _Load:
         self._check_shared(shared, lines, python)
         table = Table.read(self.folder, self.env, self.environment, self.faults)
         rows = table.rows(lines, self.unread)
+        prices = self._prices()
         if not lines and not self.faults:
             here = self.folder.shown("")
             self.faults.append(Fault(here, 1, 1, "there is no line in the folder", "gateway init writes a first one"))
         if self.faults:
             raise ConfigError(sorted(set(self.faults), key=lambda fault: (fault.file, fault.line, fault.column)))
-        return self._built(lines, table, rows)
+        return self._built(lines, table, rows, prices)
 
-    def _built(self, lines: Mapping[str, Line], table: Table, rows: list[Row]) -> Directory:
+    def _built(self, lines: Mapping[str, Line], table: Table, rows: list[Row], prices: Prices) -> Directory:
         made = [*lines.values(), *(line for row in rows for line in row.variants())]
         configs: dict[int, LineConfig] = {id(line): line.build(self.environment) for line in made}
         settings: dict[str, tuple[Setting, ...]] = {configs[id(line)].key: line.settings() for line in made}
@@ -93,6 +95,7 @@ class _Load:
             files=MappingProxyType(
                 {name: hashlib.sha256(content).hexdigest() for name, content in self.folder.files.items()}
             ),
+            prices=prices,
         )
 
     def _named(self, prefix: str) -> Iterator[tuple[str, str]]:
@@ -115,6 +118,13 @@ class _Load:
         tree, faults = read_yaml(self.folder.files[name], self.folder.shown(name))
         self.faults += faults
         return tree
+
+    def _prices(self) -> Prices:
+        if PRICES_FILE not in self.folder.files or (tree := self._read(PRICES_FILE)) is None:
+            return Prices(SHIPPED)
+        table, faults = check(PricesFile, tree)
+        self.faults += faults
+        return Prices(table or SHIPPED)
 
     def _shared_agents(self) -> Iterator[tuple[str, Fields]]:
         for name, stem in self._named("agents/"):

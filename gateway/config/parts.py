@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from gateway.config.explain import anywhere, check, nearest
 from gateway.config.folder import Folder
 from gateway.config.not_yet import refuse_in_line
+from gateway.config.prices import PRICES_FILE
 from gateway.config.schema import LineFile
 from gateway.config.tree import Fields, Place, merge
 from gateway.config.yaml import read_yaml
@@ -37,7 +38,13 @@ class Parts:
         """Read every part; what is wrong is added to ``faults``, now and later."""
         trees: dict[str, Fields | None] = {}
         for name in sorted(folder.files):
-            if not name.startswith("_") or "/" in name or not name.endswith(".yaml") or is_table(name):
+            if (
+                not name.startswith("_")
+                or "/" in name
+                or not name.endswith(".yaml")
+                or is_table(name)
+                or name == PRICES_FILE
+            ):
                 continue
             stem = name.removesuffix(".yaml")
             if not _PART.fullmatch(stem):

@@ -12,6 +12,8 @@ _USAGE = {
     "input_tokens": ("input_tokens",),
     "output_tokens": ("output_tokens",),
     "cached_tokens": ("input_token_details", "cached_tokens"),
+    "cached_text_tokens": ("input_token_details", "cached_tokens_details", "text_tokens"),
+    "cached_audio_tokens": ("input_token_details", "cached_tokens_details", "audio_tokens"),
     "input_text_tokens": ("input_token_details", "text_tokens"),
     "input_audio_tokens": ("input_token_details", "audio_tokens"),
     "output_text_tokens": ("output_token_details", "text_tokens"),

@@ -153,6 +153,9 @@ Told: TypeAlias = Callable[[str, bytes], None]
 class Tap(Protocol):
     """Somebody who also gets what is written of a call, audio and all, on the writer's thread."""
 
+    wants_audio: bool
+    """Whether runs of the caller's frames are to bring their audio."""
+
     def take(self, lines: Sequence[tuple[Any, ...]]) -> None:
         """Take lines as they were appended; the last one of a call begins with ``closed``. Never raises."""
         ...
@@ -161,11 +164,12 @@ class Tap(Protocol):
 class CallLog:
     """One call's log, as the call appends to it. Moments are seconds since the header's zero."""
 
-    __slots__ = ("_count", "_file", "_lines", "_run", "_writer", "feed", "path", "tap")
+    __slots__ = ("_audio", "_count", "_file", "_lines", "_run", "_writer", "feed", "path", "taps")
 
-    def __init__(self, path: Path, header: Header, writer: LogWriter, tap: Tap | None = None) -> None:
+    def __init__(self, path: Path, header: Header, writer: LogWriter, taps: Sequence[Tap] = ()) -> None:
         self.path = path
-        self.tap = tap
+        self.taps = taps
+        self._audio = any(tap.wants_audio for tap in taps)
         self.feed = Feed()
         self._count = 0
         self._lines: deque[tuple[Any, ...]] = deque([("header", header)])
@@ -194,7 +198,7 @@ class CallLog:
             self._run = run = _Run(self._count, frame.timestamp_ms, frame.size)
         run.moments.append(now)
         run.next_ms += run.step_ms
-        if self.tap is not None:
+        if self._audio:
             run.payloads.append(frame.payload)
         if len(run.moments) == RUN:
             self._end_run()
@@ -301,9 +305,9 @@ class LogWriter:
             self._thread.join()
         self._node.release()
 
-    def open(self, header: Header, tap: Tap | None = None) -> CallLog:
+    def open(self, header: Header, taps: Sequence[Tap] = ()) -> CallLog:
         path = path_of(self.folder, header.call_id)
-        return CallLog(path, replace(header, node=self._node.node), self, tap)
+        return CallLog(path, replace(header, node=self._node.node), self, taps)
 
     def add(self, call_log: CallLog) -> None:
         with self._lock:
@@ -337,8 +341,8 @@ class LogWriter:
         lines = call_log.take()
         if lines:
             self._write(call_log, lines)
-            if call_log.tap is not None:
-                call_log.tap.take(lines)
+            for tap in call_log.taps:
+                tap.take(lines)
 
     def _write(self, call_log: CallLog, lines: list[tuple[Any, ...]]) -> None:
         encoded = [encode(line) + b"\n" for line in lines]

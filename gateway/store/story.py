@@ -8,13 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from gateway.call import events as e
 from gateway.call.reason import EndReason
 from gateway.call.turns import Turn
 from gateway.errors import LogError
 from gateway.store.log import Closed, Entry, Header, Line, Note, Settled
+
+Outcome: TypeAlias = Literal["ok", "failed", "timed-out", "cancelled", "refused", "unended"]
+_FAILURES: tuple[tuple[str, Outcome], ...] = (
+    ("The tool {} failed.", "failed"),
+    ("The tool {} took longer than", "timed-out"),
+    ("The tool {} was cancelled.", "cancelled"),
+    ("The arguments were not a JSON object.", "refused"),
+    ("The call is over.", "cancelled"),
+    ("Too many tools are running.", "failed"),
+)
 
 
 @dataclass(slots=True)
@@ -287,6 +297,16 @@ def tell(lines: Iterable[Line]) -> Story:
                 pass
     story.tell_turns(settled.values())
     return story
+
+
+def outcome(tool: Tool) -> Outcome:
+    """Say how a run of a tool ended. The agent is told of failures in sentences of ours; all else is a result."""
+    if tool.ended is None:
+        return "unended"
+    for begins, how in _FAILURES:
+        if tool.output.startswith(begins.format(tool.tool)):
+            return how
+    return "refused" if tool.output.endswith("Correct the arguments and try again.") else "ok"
 
 
 def names_of(commands: Iterable[Any]) -> list[str]:

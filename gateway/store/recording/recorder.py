@@ -33,6 +33,8 @@ class Recorder:
         done: told when the call is over and the file is closed; not where nothing was ever recorded.
     """
 
+    wants_audio = True
+
     def __init__(self, path: Path, done: Callable[[], None]) -> None:
         self.path = path
         self.failed = False
