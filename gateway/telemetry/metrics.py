@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
@@ -22,11 +22,19 @@ _CODE = re.compile(r"[a-z0-9_.-]{1,48}")
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a node does right now: live calls by line, how many it can carry, whether it takes new ones."""
+    """What a node does right now.
+
+    Attributes:
+        live: calls that are not over, by line.
+        capacity: how many it can carry.
+        draining: whether it takes no new ones.
+        unwritten: how often something could not be written since the start: ``logs``, ``recordings``.
+    """
 
     live: Mapping[str, int]
     capacity: int
     draining: bool
+    unwritten: Mapping[str, int] = field(default_factory=dict)
 
 
 class Metrics:
@@ -77,7 +85,6 @@ class Metrics:
             "gateway_config_swapped_timestamp_seconds", "When the snapshot in effect was taken.", registry=registry
         )
         self._config = Info("gateway_config", "The snapshot in effect.", registry=registry)
-        self.unwritten = counter("unwritten", "Logs and recordings that could not be written or moved.", "what")
         Info("gateway_build", "This program.", registry=registry).info({"version": __version__})
 
     def snapshot(self, name: str, at: float) -> None:
@@ -113,6 +120,10 @@ class _Now(Collector):
             family = GaugeMetricFamily(name, text, labels=["node"])
             family.add_metric([self._node], value)
             yield family
+        lost = CounterMetricFamily("gateway_unwritten", "What could not be written, or moved.", labels=["what"])
+        for what, count in load.unwritten.items():
+            lost.add_metric([what], count)
+        yield lost
 
 
 def bounded(code: str) -> str:

@@ -30,12 +30,12 @@ class Recorder:
 
     Args:
         path: the file.
-        done: told when the call is over and the file is closed; not where nothing was ever recorded.
+        done: told when the file is closed, and whether it could not be written; not where nothing was ever recorded.
     """
 
     wants_audio = True
 
-    def __init__(self, path: Path, done: Callable[[], None]) -> None:
+    def __init__(self, path: Path, done: Callable[[bool], None]) -> None:
         self.path = path
         self.failed = False
         self._done = done
@@ -115,10 +115,11 @@ class Recorder:
         self._written = self._tape.end
 
     def _close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        if self._file is not None or self.failed:
+            if self._file is not None:
+                self._file.close()
             self._file = self._writer = None
-            self._done()
+            self._done(self.failed)
 
 
 def silence(writer: WavWriter, begin: int, end: int) -> None:

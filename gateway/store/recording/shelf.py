@@ -100,7 +100,7 @@ class Recordings:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.failures = 0
-        """Attempts to upload that failed."""
+        """Recordings that could not be written, and attempts to upload that failed."""
 
     def start(self) -> None:
         """Begin to upload, first what an earlier run has left.
@@ -125,7 +125,7 @@ class Recordings:
 
     def record(self, call_id: str) -> Recorder:
         """Return what records a call that begins."""
-        return Recorder(self._path(call_id), lambda: self._done(call_id))
+        return Recorder(self._path(call_id), lambda failed: self._done(call_id, failed=failed))
 
     def find(self, call_id: str) -> Kept | None:
         """Return a call's recording; None where it has none, or has none any more."""
@@ -147,7 +147,8 @@ class Recordings:
             raise ValueError(f"{call_id!r} is no call's id")
         return self.folder / (call_id + SUFFIX)
 
-    def _done(self, call_id: str) -> None:
+    def _done(self, call_id: str, *, failed: bool) -> None:
+        self.failures += failed
         if self._store is not None:
             self._finished.put(call_id)
 

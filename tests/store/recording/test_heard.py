@@ -21,7 +21,7 @@ class Recorded(World):
     def __init__(self, seed: int, path: Path) -> None:
         self.lines: list[tuple[Any, ...]] = []
         self.segments: list[list[float]] = []
-        self.recorder = Recorder(path, lambda: None)
+        self.recorder = Recorder(path, lambda _failed: None)
         super().__init__(seed)
         self._line(StreamStarted("MZ1", 1))
         self._flush()

@@ -142,4 +142,5 @@ def test_a_full_disk_ends_the_recording_and_nothing_else(tmp_path: Path) -> None
         [("event", 1, 0.0, StreamStarted("MZ", 1), [], ()), ("event", 2, 0.1, CallerAudio(SOUND, 160, 0), [], ())]
     )
     assert recorder.failed
+    assert recordings.failures == 1
     recorder.take([("closed", 1.0, EndReason("success", "x"), {})])
