@@ -34,7 +34,7 @@ with (folder / "progress").open("r+b") as file:
     progress = mmap.mmap(file.fileno(), 0)
 zero = time.monotonic()
 header = lambda name: Header(name, "CA", "line", "hash", "1", 0.0, 0.0, Policy("line"), {})
-open_calls = [logs.open(header(f"call{n}"), recordings.record(f"call{n}")) for n in range(calls)]
+open_calls = [logs.open(header(f"call{n}"), [recordings.record(f"call{n}")]) for n in range(calls)]
 for call in open_calls:
     call.append(0.0, StreamStarted("MZ", 1), [], (Placed(1, 0, 0.0),))
 print("begun", flush=True)
