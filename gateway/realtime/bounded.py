@@ -13,7 +13,6 @@ from agents.realtime import (
     RealtimeAgentStartEvent,
     RealtimeAudio,
     RealtimeAudioEnd,
-    RealtimeAudioInterrupted,
     RealtimeHistoryAdded,
     RealtimeHistoryUpdated,
     RealtimeRawModelEvent,
@@ -29,7 +28,6 @@ UNREAD: Final = frozenset(
         RealtimeRawModelEvent,  # heard at arrival, by a listener of the model
         RealtimeAudio,
         RealtimeAudioEnd,
-        RealtimeAudioInterrupted,
         RealtimeAgentStartEvent,
         RealtimeAgentEndEvent,
         RealtimeHistoryAdded,  # the call has its own transcript
