@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json as jsonlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -152,6 +151,8 @@ def _brief(value: object) -> str:
     text = " ".join(_shown(value).split())
     if len(text) <= BRIEF:
         return text
+    import hashlib  # noqa: PLC0415 - not for --help
+
     return f"{text[:BRIEF]}... ({len(text)} characters, {hashlib.sha256(text.encode()).hexdigest()[:8]})"
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 _RENAMED = {
     "env.example": ".env.example",
@@ -26,6 +27,8 @@ def init(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write.", show_default=".")] = Path(),
 ) -> None:
     """Write a first agents_config/, .env.example, a trial and what a CI server runs; nothing is ever overwritten."""
+    from importlib import resources  # noqa: PLC0415 - not for --help
+
     files = {folder / name: content for name, content in _first(resources.files("gateway.cli") / "first", "")}
     whole = ("agents_config", "trials", ".env.example", "ci.sh", ".github/workflows/gateway.yml")
     taken = [folder / name for name in whole if (folder / name).exists()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -185,4 +184,6 @@ def _moment(wall: float) -> str:
 
 
 def _who() -> str:
+    import getpass  # noqa: PLC0415 - not for --help
+
     return f"cli:{getpass.getuser()}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 from datetime import UTC, datetime
 
@@ -13,6 +12,8 @@ _AGES = {"m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 def operator() -> str:
     """Return who runs the command, as the audit names them."""
+    import getpass  # noqa: PLC0415 - not for --help
+
     try:
         return f"cli:{getpass.getuser()}"
     except (KeyError, OSError):  # a container's user without a name
