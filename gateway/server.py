@@ -80,11 +80,18 @@ class GatewayServer(uvicorn.Server):
         self._drain_timeout = settings.drain_timeout
         self._draining: asyncio.Task[None] | None = None
         self._reload = reload
+        self._once_started: Callable[[], None] | None = None
         self._systemd = Systemd(settings.notify_socket, settings.watchdog_usec / 1_000_000)
+
+    def once_started(self, act: Callable[[], None]) -> None:
+        """Do something as soon as requests are answered here."""
+        self._once_started = act
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
         """Start, and then see to it that nothing of this process stalls calls."""
         await super().startup(sockets)
+        if self._once_started is not None:
+            self._once_started()
         sys.setswitchinterval(HAND_OVER)
         spare_the_calls()
         if self._reload is not None:

@@ -14,17 +14,21 @@ def register(app: typer.Typer) -> None:
 
 def serve() -> None:
     """Answer calls. Settings come from the environment; see the README for their names."""
+    from gateway.doorway import Doorway  # noqa: PLC0415
     from gateway.settings import environment, read_settings  # noqa: PLC0415 (each command imports what it needs, when it runs)
     from gateway.telemetry import logs  # noqa: PLC0415
 
     settings = read_settings()
     logs.configure(settings.log_level, settings.log_format)
+    doorway = Doorway(settings.host, settings.port)
     with_records(_nothing)
     from gateway.app import Gateway, create_app  # noqa: PLC0415 (the Agents SDK takes seconds to import)
     from gateway.server import GatewayServer  # noqa: PLC0415
 
     gateway = Gateway(settings, environment())
-    GatewayServer(create_app(gateway), gateway.sockets, gateway.exchange, settings, gateway.watcher.ask).run()
+    server = GatewayServer(create_app(gateway), gateway.sockets, gateway.exchange, settings, gateway.watcher.ask)
+    server.once_started(doorway.close)
+    server.run([doorway.socket])
 
 
 async def _nothing(_records: Records) -> None:
