@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
@@ -56,7 +57,9 @@ def read_yaml(content: bytes, shown: str) -> tuple[Fields | None, list[Fault]]:
     if fault:
         return None, [fault]
     try:
-        node = YAML(typ="rt").compose(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ReusedAnchorWarning)  # an anchor is a fault, used again or not
+            node = YAML(typ="rt").compose(text)
     except MarkedYAMLError as error:
         return None, [_syntax_fault(error, text, shown)]
     except ReaderError as error:

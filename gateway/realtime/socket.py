@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import encodings.idna  # noqa: F401 - looking up a host imports it, and no call is to wait for an import
 import ssl
 from collections import deque
 from collections.abc import Mapping
