@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 GROUPS = (
     "serve",
+    "dev",
     "demo",
     "init",
     "check",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -66,11 +66,11 @@ class Numbers:
                 found[name] = owner, compare(name, claim.line.id, None, fields, self.public_url)
         return [found[name] for name in sorted(found)]
 
-    async def sync(self, fallback: str = "", *, apply: bool) -> list[Change]:
-        """Point the numbers of our lines here; without ``apply`` only say what would be changed."""
+    async def sync(self, fallback: str = "", *, apply: bool, only: Container[str] | None = None) -> list[Change]:
+        """Point the numbers of our lines here, or ``only`` some; without ``apply`` say what would be changed."""
         changes: list[Change] = []
         for account, row in await self.compare(fallback):
-            if row.state != "differs" or row.number is None:
+            if row.state != "differs" or row.number is None or (only is not None and row.phone_number not in only):
                 continue
             changes += [(row.phone_number, *change) for change in row.changes]
             if apply:
