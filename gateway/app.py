@@ -38,6 +38,7 @@ from gateway.delivery.outcome import Filler, Model, Rules
 from gateway.delivery.send import Sender, hook_secret
 from gateway.errors import ConfigError, SettingsError
 from gateway.exchange import Exchange
+from gateway.garbage import collect
 from gateway.realtime.agents import Agents
 from gateway.realtime.toolsloop import ToolsLoop
 from gateway.settings import Settings
@@ -154,6 +155,7 @@ class Gateway:
             tasks.start_soon(self.after_calls.run)
             tasks.start_soon(every_hour, lambda: Retention(self.shelf, keep_of(self.watcher.current)))
             tasks.start_soon(self.watcher.run)
+            tasks.start_soon(collect, lambda: len(self.exchange.calls), lambda: self.exchange.ended)
             self.health.starting = False
             yield
 

@@ -134,6 +134,7 @@ class Bridge:
                 if self._timer is not None:
                     self._timer.cancel()
                 tasks.cancel_scope.cancel()
+        self._agent = None  # who keeps the call does not keep the model's session too
 
     # ---- Events in --------------------------------------------------------------------------------------------------
 

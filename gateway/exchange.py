@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -45,7 +45,9 @@ from gateway.tools.context import ToolContext
 TOKEN_GOOD_FOR = 60
 """Seconds in which a stream must come after its webhook."""
 REMEMBERED = 4096
-"""Calls that are over and still known by their sid: late webhooks find out how they ended."""
+"""Calls that are over and of which it is still known how they ended, by their sid: for late webhooks."""
+KEPT = 64
+"""Calls that are over and still there whole: for who just watched them."""
 LAST_WORDS = 15.0
 """Seconds that calls get to end by themselves once the drain's time is up."""
 
@@ -165,7 +167,10 @@ class Exchange:
         self._clock = clock
         self._wall = wall
         self._calls: dict[str, LiveCall] = {}
-        self._past: OrderedDict[str, LiveCall] = OrderedDict()
+        self._past: OrderedDict[str, EndReason] = OrderedDict()
+        self.ended = 0
+        """How many calls have ended here."""
+        self._kept: deque[LiveCall] = deque(maxlen=KEPT)
         self._tasks: anyio.abc.TaskGroup | None = None
         self._empty = anyio.Event()
         self._empty.set()
@@ -176,8 +181,8 @@ class Exchange:
         return tuple(self._calls.values())
 
     def find(self, call_id: str) -> LiveCall | None:
-        """Return a call of this node by our own id, one that is over too as long as it is remembered."""
-        known = (*self._calls.values(), *reversed(self._past.values()))
+        """Return a call of this node by our own id, one that is just over too."""
+        known = (*self._calls.values(), *reversed(self._kept))
         return next((live for live in known if live.call_id == call_id), None)
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -417,7 +422,9 @@ class Exchange:
     def _finished(self, call_sid: str, reason: EndReason) -> None:
         live = self._calls.pop(call_sid)
         live.reason = reason
-        self._past[call_sid] = live
+        self.ended += 1
+        self._kept.append(live)
+        self._past[call_sid] = reason
         if len(self._past) > REMEMBERED:
             self._past.popitem(last=False)
         log.info("call-ended", call_id=live.call_id, line=live.line.id, result=reason.result, reason=reason.reason)
@@ -460,7 +467,7 @@ class Exchange:
         past = self._past.get(incoming.call_sid)
         if asked.status in FINAL_STATUSES or asked.dial_status in {"completed", "answered"}:
             return (HangUp(),)
-        if past is not None and past.reason != EndReason("gateway", "internal-error"):
+        if past is not None and past != EndReason("gateway", "internal-error"):
             return (HangUp(),)
         sorry = self.apology(incoming, "call-unknown" if past is None else "internal-error")
         # Whom the apology leads to was just tried: once more would go on for ever.

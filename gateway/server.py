@@ -8,7 +8,6 @@ Some WebSockets leave ASGI at their upgrade, for picows (:class:`Upgraded`): tho
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 import sys
@@ -25,6 +24,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from gateway.exchange import Exchange
+from gateway.garbage import spare_the_calls
 from gateway.settings import Settings
 from gateway.telemetry.systemd import Systemd
 
@@ -111,17 +111,6 @@ class GatewayServer(uvicorn.Server):
         self._systemd.tell("STOPPING=1")
         await self._exchange.drain(self._drain_timeout)
         super().handle_exit(sig, frame)
-
-
-def spare_the_calls() -> None:
-    """Keep garbage collection from stalling calls.
-
-    The half million objects of the imported modules live as long as the process: they are taken out of what is
-    collected. What remains belongs to calls.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
 
 
 def websockets_for(sockets: Mapping[str, Accept]) -> type[asyncio.Protocol]:

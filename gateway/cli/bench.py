@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+LONG_CALLS, DENSITY = 20, 6.0
+"""Long calls at the same time, and how much denser than usual their turns are."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
@@ -23,6 +26,8 @@ def bench(
     ramp_limit: Annotated[int, typer.Option(help="Calls at which the ramp ends.")] = 1000,
     relay: Annotated[bool, typer.Option(help="Run the baseline relay too, in turns.")] = True,
     tls: Annotated[bool, typer.Option(help="Encrypt the model's leg.")] = False,
+    short_calls: Annotated[int, typer.Option(help="Instead: place so many calls of a second, and see what grows.")] = 0,
+    turns: Annotated[int, typer.Option(help="Instead: have calls of so many turns, six times as dense.")] = 0,
     json: Annotated[Path | None, typer.Option(help="Write every window to this file.")] = None,
     svg: Annotated[Path | None, typer.Option(help="Draw the result into this file.")] = None,
 ) -> None:
@@ -30,6 +35,9 @@ def bench(
     import asyncio  # noqa: PLC0415 - heavy
     import importlib.util  # noqa: PLC0415 - heavy
 
+    if short_calls or turns:
+        _grow(short_calls, turns, json)
+        return
     if relay and importlib.util.find_spec("orjson") is None:
         typer.echo("the relay needs orjson: pip install 'telephony-voice-gateway[bench]', or --no-relay", err=True)
         raise typer.Exit(1)
@@ -54,3 +62,21 @@ def bench(
         json.write_text(jsonlib.dumps(result.as_json(), indent=1))
     if svg is not None:
         svg.write_text(result.picture())
+
+
+def _grow(short_calls: int, turns: int, json: Path | None) -> None:
+    import asyncio  # noqa: PLC0415 - heavy
+
+    from gateway.testing.load import growth  # noqa: PLC0415 - heavy
+    from gateway.testing.load.rig import Placing  # noqa: PLC0415 - heavy
+
+    def say(line: str) -> None:
+        typer.echo(line, err=True)
+
+    placing = Placing.best()
+    if short_calls:
+        looks = asyncio.run(growth.short_calls(short_calls, 1.0, placing, say))
+    else:
+        looks = asyncio.run(growth.long_calls(turns, LONG_CALLS, DENSITY, placing, say))
+    if json is not None:
+        json.write_text(jsonlib.dumps(growth.as_json(looks), indent=1))

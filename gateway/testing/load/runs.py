@@ -93,7 +93,7 @@ async def run(plan: Plan, placing: Placing, say: Say) -> list[Window]:
         certificate = make_certificate(folder) if plan.tls else None
         for number, program in enumerate(plan.programs, 1):
             say(f"{program} (run {number} of {len(plan.programs)}): starting")
-            async with _rig(program, plan, placing, folder, certificate) as rig:
+            async with rig_for(program, plan, placing, folder, certificate) as rig:
                 windows += [replaced async for replaced in _windows(rig, plan, number, say)]
     return windows
 
@@ -137,7 +137,7 @@ class Rig:
 
 
 @contextlib.asynccontextmanager
-async def _rig(
+async def rig_for(
     program: str, plan: Plan, placing: Placing, folder: Path, certificate: Path | None
 ) -> AsyncIterator[Rig]:
     async with load_process(asdict(plan.traffic), placing, certificate) as load:
