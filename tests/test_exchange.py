@@ -23,7 +23,8 @@ from gateway.call.events import (
     StreamStopped,
 )
 from gateway.call.incoming import IncomingCall
-from gateway.call.plan import Announce, Connect, HangUp, Reject, Say
+from gateway.call.outcome import AgentAnswers, Refused, TargetRings, WordsHeard
+from gateway.call.plan import Announce, Connect, Dial, HangUp, Reject, Say
 from gateway.carriers.carrier import StreamStart
 from gateway.carriers.token import StreamTokens
 from gateway.config.directory import Directory
@@ -115,7 +116,7 @@ class Node:
 
 
 @asynccontextmanager
-async def node(tmp_path, *, max_calls=10, line=LINE, agents=None):
+async def node(tmp_path, *, max_calls=10, line=LINE, agents=None, overrides=lambda line: None):
     tmp_path.mkdir(exist_ok=True)
     (tmp_path / "desk.yaml").write_text(line)
     directory: Directory = load(tmp_path)
@@ -133,6 +134,7 @@ async def node(tmp_path, *, max_calls=10, line=LINE, agents=None):
         agents=agents,
         carrier=lambda _account_sid: None,
         recordings=recordings,
+        overrides=overrides,
         clock=lambda: time[0],
         wall=lambda: 1_700_000_000 + time[0],
     )
@@ -411,3 +413,61 @@ async def test_a_line_that_says_nothing_of_recording_records_nothing(tmp_path):
         here.offer()
         assert not here.exchange.calls[0].recorded
         assert not here.exchange.calls[0].mask_recording(3, "tester")
+
+
+HOURS = """
+default: true
+agents: {host: {instructions: Day.}, night: {instructions: Night.}}
+agent: host
+transfer: {desk: {to: "+14155550111"}}
+hours: {open: {mon-sun: "00:00-12:00"}, closed: %s}
+"""
+MORNING, EVENING = 1_767_265_200 - 1_700_000_000, 1_767_294_000 - 1_700_000_000
+"""2026-01-01, 11:00 and 19:00 UTC, as the node's clock has them."""
+
+
+@pytest.mark.parametrize(
+    ("closed", "plan"),
+    [
+        ("{reject: busy}", (Reject("busy"),)),
+        ("{reject: rejected}", (Reject("rejected"),)),
+        ("{say: Later.}", (Say("Later.", "en-US"), HangUp())),
+        ("{say: Later., then: 'transfer:desk'}", (Say("Later.", "en-US"), Dial("+14155550111"))),
+        ("transfer:desk", (Dial("+14155550111"),)),
+    ],
+)
+async def test_outside_its_hours_a_line_does_what_it_names(tmp_path, closed, plan):
+    async with node(tmp_path, line=HOURS % closed) as here:
+        here.time[0] = EVENING
+        assert here.offer() == plan
+        assert here.exchange.calls == ()
+        here.time[0] = MORNING
+        assert isinstance(here.offer("CA2")[0], Connect)
+
+
+async def test_outside_its_hours_another_agent_may_answer(tmp_path):
+    async with node(tmp_path, line=HOURS % "agent:night") as here:
+        for at, agent in ((MORNING, "host"), (EVENING, "night")):
+            here.time[0] = at
+            assert isinstance(here.offer(f"CA{at}")[0], Connect)
+            assert here.exchange.calls[-1].line.agent == agent
+
+
+@pytest.mark.parametrize(
+    ("outcome", "plan"),
+    [
+        (Refused("busy"), (Reject("busy"),)),
+        (WordsHeard("Soon."), (Say("Soon.", "en-US"), HangUp())),
+        (TargetRings("desk"), (Dial("+14155550111"),)),
+        (TargetRings("gone"), None),  # the lines were edited since: better the agent than nobody
+        (AgentAnswers(), None),
+    ],
+)
+async def test_an_override_wins_over_the_hours(tmp_path, outcome, plan):
+    async with node(tmp_path, line=HOURS % "{say: Closed.}", overrides=lambda line: outcome) as here:
+        here.time[0] = EVENING
+        if plan is not None:
+            assert here.offer() == plan
+        else:
+            assert isinstance(here.offer()[0], Connect)
+            assert here.exchange.calls[-1].line.agent == "host"

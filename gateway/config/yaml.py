@@ -21,6 +21,8 @@ _DEEPEST = 50
 """Brackets within brackets; the parser's time grows with the square of it."""
 
 _TAG = "tag:yaml.org,2002:"
+_KINDS = frozenset({"null", "bool", "int", "float", "str", "timestamp", "value", "map", "seq"})
+"""What values are without being told; dates are texts here."""
 _PROBLEMS = (
     (r"'\\t' that cannot start", "a tab stands where YAML wants spaces", "indent with spaces"),
     (r"character '([@`%])' that", "a value can't begin with {0}", "put it in quotes"),
@@ -171,7 +173,7 @@ class _Reader:
             self._refuse(
                 place, f"anchors (&{node.anchor}) are not used here", "put what lines share into _defaults.yaml"
             )
-        if not str(node.tag).startswith(_TAG):
+        if str(node.tag).removeprefix(_TAG) not in _KINDS:
             self._refuse(place, f"tags ({node.tag}) are not used here", "remove it, or put the text in quotes")
             return Leaf(None, place)
         if isinstance(node, MappingNode):
