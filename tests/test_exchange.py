@@ -417,7 +417,7 @@ async def test_a_line_that_says_nothing_of_recording_records_nothing(tmp_path):
 
 HOURS = """
 default: true
-agents: {host: {instructions: Day.}, night: {instructions: Night.}}
+agents: {host: {instructions: Day., handoffs: [night]}, night: {instructions: Night.}}
 agent: host
 transfer: {desk: {to: "+14155550111"}}
 hours: {open: {mon-sun: "00:00-12:00"}, closed: %s}

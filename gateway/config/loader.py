@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -18,7 +18,7 @@ from gateway.config.parts import Parts
 from gateway.config.prices import PRICES_FILE, SHIPPED, Prices, PricesFile
 from gateway.config.python_names import UserPython
 from gateway.config.schema import AgentFile, LineConfig
-from gateway.config.table import Row, Table, claims_of
+from gateway.config.table import Row, Table, addresses_of, claims_of
 from gateway.config.tree import Fields, Place, merge
 from gateway.config.units import NAME
 from gateway.config.yaml import read_yaml
@@ -78,7 +78,10 @@ class _Load:
 
     def _built(self, lines: Mapping[str, Line], table: Table, rows: list[Row], prices: Prices) -> Directory:
         made = [*lines.values(), *(line for row in rows for line in row.variants())]
-        configs: dict[int, LineConfig] = {id(line): line.build(self.environment) for line in made}
+        configs: dict[int, LineConfig] = {
+            id(line): replace(line.build(self.environment), numbers=tuple(addresses_of(line.id, lines.values(), rows)))
+            for line in made
+        }
         settings: dict[str, tuple[Setting, ...]] = {configs[id(line)].key: line.settings() for line in made}
         environment = {line.id: line.environment_names() | table.environment_names(line.id, rows) for line in made}
         accounts = table.accounts()

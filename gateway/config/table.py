@@ -178,6 +178,14 @@ class Table:
         return Account(name, config.sid, tokens, config.region or "", config.edge or "")
 
 
+def addresses_of(name: str, lines: Iterable[Line], rows: Iterable[Row]) -> Iterator[str]:
+    """Go through the addresses that a line answers: those of its own file, then those of the table."""
+    for line in lines:
+        if line.id == name:
+            yield from (str(leaf.value) for leaf in _own_numbers(line))
+    yield from (row.address for row in rows if name in (row.line.id, row.canary and row.canary.id))
+
+
 def claims_of(
     lines: Iterable[Line], rows: Iterable[Row], built: Callable[[Line], LineConfig], sids: Mapping[str, str]
 ) -> tuple[Claim, ...]:

@@ -91,3 +91,14 @@ def test_a_star_is_anything_and_nothing(text, address, matches):
 )
 def test_what_of_an_address_is_compared(address, compared):
     assert normal(address) == compared
+
+
+def test_a_line_knows_the_addresses_that_the_table_gives_it(write):
+    files = {
+        "a.yaml": 'instructions: Be brief.\nnumber: "+14155550100"\n',
+        "b.yaml": "instructions: Be brief.\n",
+        "_numbers.yaml": 'numbers: {"+4144*": {line: a, label: L}, "client:x": {line: a, canary: {line: b, percent: 1}}}\n',
+    }
+    lines = load(write(files)).lines
+    assert lines["a"].numbers == ("+14155550100", "+4144*", "client:x")
+    assert lines["b"].numbers == ("client:x",)
