@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -46,7 +47,9 @@ class Api:
         )
 
     def routes(self) -> list[Mount]:
-        return [Mount("/api/v1", self)]
+        mount = Mount("/api/v1", self)
+        mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)  # else a newline in an address passes us by
+        return [mount]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)

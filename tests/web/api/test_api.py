@@ -18,7 +18,14 @@ def path_of(operation, call_id="018bcfe5-6800-7000-8000-000000000000"):
 
 async def test_nothing_is_answered_without_a_token(node):
     client = await node.client()
-    paths = ["/openapi.json", "/nowhere", "/", *{path_of(operation) for operation in node.operations}]
+    paths = [
+        "/openapi.json",
+        "/nowhere",
+        "/",
+        "/calls/%0A",
+        "/new%0Aline/x",
+        *{path_of(operation) for operation in node.operations},
+    ]
     for path in paths:
         for method in ("GET", "POST", "DELETE", "PUT"):
             answer = await client.request(method, path)
