@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 GROUPS = (
     "serve",
     "dev",
+    "talk",
     "demo",
     "init",
     "check",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
 
 LOOPBACK = "127.0.0.1"
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 DRAIN = "5s"
 """What live calls get to end once a person has pressed Ctrl-C."""
 WITHOUT_CARRIER = {"TWILIO_ACCOUNT_SID": "", "TWILIO_AUTH_TOKEN": ""}
@@ -69,7 +70,7 @@ def run(work: Callable[[], Awaitable[None]]) -> None:
     async def until_asked() -> None:
         loop = asyncio.get_running_loop()
         with anyio.CancelScope() as scope:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in SIGNALS:
                 signal.signal(number, lambda *_: loop.call_soon_threadsafe(scope.cancel))
             await work()
 
@@ -115,10 +116,13 @@ async def model_for(settings: Settings) -> AsyncIterator[dict[str, str]]:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[tuple[Gateway, anyio.Event]]:
+async def serving(
+    settings: Settings, listener: socket.socket, *, drains: bool = True
+) -> AsyncIterator[tuple[Gateway, anyio.Event]]:
     """Serve a gateway on a socket that is bound; it is up when this is entered, and down when it is left.
 
-    The event says that it has gone down by itself, asked by a signal.
+    The event says that it has gone down by itself: a signal had it drained, unless signals are the command's own
+    business (``drains`` false).
 
     Raises:
         ConfigError: the folder of lines has faults.
@@ -138,9 +142,11 @@ async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[
     over = anyio.Event()
 
     async def serve() -> None:
-        await server.serve([listener])
+        with anyio.CancelScope(shield=True):  # it goes down in its own way
+            await server.serve([listener])
         over.set()
 
+    ours = [(number, signal.getsignal(number)) for number in SIGNALS]
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(serve)
         try:
@@ -149,6 +155,8 @@ async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[
                 if over.is_set():
                     typer.echo("The gateway did not start; its log says why.", err=True)
                     raise typer.Exit(1)
+            for number, handler in () if drains else ours:
+                signal.signal(number, handler)
             yield gateway, over
         finally:
             server.should_exit = True
