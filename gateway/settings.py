@@ -31,7 +31,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Settings(BaseSettings):
-    """The gateway's settings, checked; see the README for what each is for."""
+    """The gateway's settings, checked; see docs/settings.md for what each is for."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_file=".env", case_sensitive=True)
 

@@ -13,7 +13,7 @@ def register(app: typer.Typer) -> None:
 
 
 def serve() -> None:
-    """Answer calls. Settings come from the environment; see the README for their names."""
+    """Answer calls. Settings come from the environment; docs/settings.md names them."""
     from gateway.doorway import Doorway  # noqa: PLC0415
     from gateway.settings import environment, read_settings  # noqa: PLC0415 (each command imports what it needs, when it runs)
     from gateway.telemetry import logs  # noqa: PLC0415
