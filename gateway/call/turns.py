@@ -49,9 +49,9 @@ class Turns:
 
     def __init__(self) -> None:
         self.turns: list[Turn] = []
-        self.settled: dict[str, Turn] = {}
+        self.settled: dict[tuple[str, str], Turn] = {}
         """By item: turns that ended, or were changed after their end, since :meth:`take_settled` was asked last."""
-        self._by_item: dict[str, Turn] = {}
+        self._by_item: dict[tuple[str, str], Turn] = {}
         self._waiting_since: float | None = None
         self._answered: dict[str, float] = {}
 
@@ -61,31 +61,33 @@ class Turns:
 
     def caller_ended(self, item_id: str, at: float) -> None:
         """Close a caller's turn; the wait for an answer begins with the last sound."""
-        turn = self._by_item.get(item_id) or self._open(Turn("caller", item_id, at))
+        turn = self._by_item.get(("caller", item_id)) or self._open(Turn("caller", item_id, at))
         turn.ended = at
-        self.settled[item_id] = turn
+        self.settled[turn.speaker, item_id] = turn
         self._waiting_since = at
 
     def caller_said(self, item_id: str, text: str, at: float, *, final: bool = True, failed: bool = False) -> None:
         """Put a transcription where its speech was, whenever it comes."""
-        turn = self._by_item.get(item_id) or self._open(Turn("caller", item_id, at, ended=at))
+        turn = self._by_item.get(("caller", item_id)) or self._open(Turn("caller", item_id, at, ended=at))
         turn.transcription_failed = failed
         if not failed:
             turn.generated = text if final else turn.generated + text
             turn.heard = turn.generated
         if final or failed:
-            self.settled[item_id] = turn
+            self.settled[turn.speaker, item_id] = turn
 
     def agent_said(self, item_id: str, text: str, at: float, agent: str, *, final: bool) -> None:
-        turn = self._by_item.get(item_id) or self._open(Turn("agent", item_id, at, agent))
+        turn = self._by_item.get(("agent", item_id)) or self._open(Turn("agent", item_id, at, agent))
         turn.generated = text if final else turn.generated + text
-        if final and turn.ended is not None:
-            turn.heard = estimate_heard(turn.generated, turn.generated_ms, turn.heard_ms)
-            self.settled[item_id] = turn
+        if not final:
+            return
+        turn.heard = estimate_heard(turn.generated, turn.generated_ms, turn.heard_ms)
+        if turn.ended is not None:
+            self.settled[turn.speaker, item_id] = turn
 
     def agent_sent(self, item_id: str, at: float, agent: str) -> None:
         """Note audio of an item leaving for the carrier; the first of an answer ends the caller's wait."""
-        turn = self._by_item.get(item_id) or self._open(Turn("agent", item_id, at, agent))
+        turn = self._by_item.get(("agent", item_id)) or self._open(Turn("agent", item_id, at, agent))
         if self._waiting_since is not None:
             turn.waited_sent = at - self._waiting_since
             self._answered[item_id] = self._waiting_since
@@ -95,7 +97,7 @@ class Turns:
         self, item_id: str, *, began: float | None, ended: float | None, heard_ms: float, generated_ms: float
     ) -> Turn | None:
         """Take the ledger's word on how much of an item reached the ear, and when."""
-        turn = self._by_item.get(item_id)
+        turn = self._by_item.get(("agent", item_id))
         if turn is None:
             return None
         turn.heard_ms, turn.generated_ms = heard_ms, generated_ms
@@ -103,13 +105,14 @@ class Turns:
         if ended is not None:
             turn.ended = ended
             turn.cut = heard_ms < generated_ms - FRAME_MS
-            self.settled[item_id] = turn
+            self.settled[turn.speaker, item_id] = turn
         if began is not None and turn.waited_heard is None and item_id in self._answered:
             turn.waited_heard = began - self._answered.pop(item_id)
         return turn
 
     def of(self, item_id: str) -> Turn | None:
-        return self._by_item.get(item_id)
+        """Return the turn of an item, the agent's where both sides name one so."""
+        return self._by_item.get(("agent", item_id)) or self._by_item.get(("caller", item_id))
 
     def take_settled(self) -> list[Turn]:
         """Return copies of the turns that are settled since this was asked last, for the record."""
@@ -122,7 +125,7 @@ class Turns:
 
     def _open(self, turn: Turn) -> Turn:
         self.turns.append(turn)
-        self._by_item[turn.item_id] = turn
+        self._by_item[turn.speaker, turn.item_id] = turn
         return turn
 
 
