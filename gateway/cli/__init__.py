@@ -35,6 +35,7 @@ GROUPS = (
     "tokens",
     "calls",
     "picture",
+    "replay",
     "hooks",
     "people",
     "audit",

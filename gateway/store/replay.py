@@ -1,15 +1,29 @@
-"""Runs a call's log through the call core again and says where the core now decides differently."""
+"""Runs a call's log through the call core again, on the clock of the log, and says what the core now decides otherwise.
+
+With the policy that the call had, every event must lead to the very commands that the log holds. With another policy
+(a changed line) the replay is a guess from the first difference on, as good as can be without the people of the call:
+what caller, carrier and model did is given, deadlines come when the changed call wants them, and the echo of a mark
+counts where the changed call has a mark in its place.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gateway.call import events as e
 from gateway.call.call import Call
 from gateway.call.policy import Policy
 from gateway.errors import LogError
 from gateway.store.log import Entry, Header, Line, TrackerRead, named_commands
+from gateway.store.story import Story, tell
+
+SOON = 0.25
+"""Seconds by which a deadline of the log may have come late: then it is the same one."""
+_WORDS = 70
+_AUDIO = ("Play", "Mark", "Hear")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +37,172 @@ class Difference:
     replayed: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What one event led to, as the log has it and as it is now; ``number`` 0 is a deadline that the log lacks."""
+
+    number: int
+    at: float
+    event: str
+    logged: list[Any]
+    replayed: list[Any]
+
+
+@dataclass(slots=True)
+class Turn:
+    """The differences of one turn, as lines of a diff: ``-`` was decided then, ``+`` is decided now."""
+
+    number: int
+    who: str
+    at: float
+    lines: list[str]
+
+
+@dataclass(slots=True)
+class Comparison:
+    """A whole replay: how many events, how many of them led to anything else at all, and the turns that differ."""
+
+    events: int = 0
+    different: int = 0
+    first: float | None = None
+    turns: list[Turn] = field(default_factory=list)
+
+
 def replay(log: Iterable[Line], policy: Policy | None = None) -> Iterator[Difference]:
     """Yield every difference between what was decided and what this code (and ``policy``, if given) decides.
 
     Raises:
         LogError: the log does not begin with a header.
     """
-    lines = iter(log)
-    header = next(lines, None)
-    if not isinstance(header, Header):
+    for decided in decide(log, policy):
+        if decided.logged != decided.replayed:
+            yield Difference(decided.number, decided.at, decided.event, decided.logged, decided.replayed)
+
+
+def decide(log: Iterable[Line], policy: Policy | None = None) -> Iterator[Decided]:
+    """Yield what every event led to, then and now.
+
+    Raises:
+        LogError: the log does not begin with a header.
+    """
+    lines = list(log)
+    if not lines or not isinstance(lines[0], Header):
         raise LogError("the log does not begin with a header")
-    call = Call(policy or header.policy, 0.0)
+    timers = [line.at for line in lines if isinstance(line, Entry) and isinstance(line.event, e.TimePassed)]
+    again: _Again | None = None
     for line in lines:
         match line:
-            case Entry(number, at, event, logged, _):
-                replayed = named_commands(call.handle(event, at))
-                if replayed != logged:
-                    yield Difference(number, at, type(event).__name__, logged, replayed)
-            case TrackerRead(number, at, state):
-                if (now := call.playback(at)) != state:
-                    yield Difference(number, at, "TrackerRead", state, now)
+            case Header():  # a second one: another process took the call up
+                again = _Again(policy or line.policy, guess=policy is not None and policy != line.policy, timers=timers)
+            case Entry() if again is not None:
+                yield from again.late(line.at)
+                yield again.take(line)
+            case TrackerRead(number, at, state) if again is not None and not again.guess:
+                yield Decided(number, at, "TrackerRead", [state], [again.call.playback(at)])
             case _:
                 pass
+
+
+class _Again:
+    """The call once more."""
+
+    def __init__(self, policy: Policy, *, guess: bool, timers: list[float]) -> None:
+        self.call = Call(policy, 0.0)
+        self.guess = guess
+        self._timers = timers
+        self._marks: dict[str, str] = {}
+
+    def late(self, until: float) -> Iterator[Decided]:
+        """Let the deadlines come that the changed call has before a moment, and the log has not."""
+        while self.guess and (deadline := self.call.deadline) is not None and deadline < until:
+            if any(deadline <= timer <= deadline + SOON for timer in self._timers):
+                return
+            commands = named_commands(self.call.handle(e.TimePassed(), deadline))
+            yield Decided(0, deadline, "TimePassed", [], commands)
+            if self.call.deadline is not None and self.call.deadline <= deadline:
+                return
+
+    def take(self, entry: Entry) -> Decided:
+        event = entry.event
+        if self.guess and isinstance(event, e.MarkReached):
+            name = self._marks.pop(event.name, None)
+            if name is None:  # the changed call has no mark there
+                return Decided(entry.number, entry.at, "MarkReached", entry.commands, entry.commands)
+            event = replace(event, name=name)
+        commands = named_commands(self.call.handle(event, entry.at))
+        self.call.playout.placed.clear()
+        self._marks.update(zip(_names(entry.commands), _names(commands), strict=False))
+        return Decided(entry.number, entry.at, type(event).__name__, entry.commands, commands)
+
+
+def _names(commands: Iterable[Any]) -> list[str]:
+    return [fields["name"] for name, fields in commands if name == "Mark"]
+
+
+# ---- For people -----------------------------------------------------------------------------------------------------
+
+
+def compare(log: Iterable[Line], policy: Policy | None = None) -> Comparison:
+    """Replay a log, and put what differs together by turn.
+
+    Raises:
+        LogError: the log does not begin with a header.
+    """
+    lines = list(log)
+    story = tell(lines)
+    comparison = Comparison()
+    then: dict[int, list[str]] = {}
+    now: dict[int, list[str]] = {}
+    for decided in decide(lines, policy):
+        comparison.events += decided.number > 0
+        if decided.logged != decided.replayed:
+            comparison.different += 1
+            comparison.first = decided.at if comparison.first is None else comparison.first
+        if decided.event == "TrackerRead":
+            continue
+        number = story.turn_at(decided.at) or 0
+        for side, commands in ((then, decided.logged), (now, decided.replayed)):
+            side.setdefault(number, [])
+            told = ", ".join(_told(name, fields) for name, fields in commands if name not in _AUDIO)
+            if told:
+                side[number].append(f"{decided.at:7.2f} s  {_kebab(decided.event)}: {told}")
+            if played := sum(fields["size"] for name, fields in commands if name == "Play"):
+                _add_audio(side[number], played // 8)
+    for number in sorted({*then, *now}):
+        before, after = then.get(number, []), now.get(number, [])
+        if before != after:
+            comparison.turns.append(_turn(story, number, before, after))
+    return comparison
+
+
+def _add_audio(lines: list[str], milliseconds: int) -> None:
+    """Add audio that was sent to the line before, where that is of audio too."""
+    if lines and lines[-1].startswith("           audio: "):
+        milliseconds += int(lines.pop().split()[1])
+    lines.append(f"           audio: {milliseconds} ms sent")
+
+
+def _turn(story: Story, number: int, before: list[str], after: list[str]) -> Turn:
+    turn = story.turns[number - 1] if number else None
+    lines = [line.rstrip() for line in difflib.ndiff(before, after) if not line.startswith("?")]
+    who = (turn.agent or turn.speaker) if turn else "before anybody spoke"
+    return Turn(number, who, turn.began if turn else 0.0, lines)
+
+
+def _told(name: str, fields: Mapping[str, Any]) -> str:
+    """A command in a few words."""
+    parts = []
+    for key, value in fields.items():
+        if key == "plan":
+            parts.append(" then ".join(_kebab(verb) for verb, _ in value))
+        elif isinstance(value, Mapping):
+            parts.append(" ".join(str(each) for each in value.values()))
+        elif value not in ("", None):
+            parts.append(str(value))
+    text = " ".join(parts)
+    text = text if len(text) <= _WORDS else text[: _WORDS - 1] + "…"
+    return _kebab(name) + (f" ({text})" if text else "")
+
+
+def _kebab(name: str) -> str:
+    return "".join(f"-{char.lower()}" if char.isupper() else char for char in name).lstrip("-")
