@@ -23,14 +23,18 @@ def replay(
     call: Annotated[str, typer.Argument(metavar="CALL", help="A call's id, or the first characters of it; or a log.")],
     *,
     config: Annotated[
-        Path | None, typer.Option("--config", help="A folder of lines: decide by its line instead of the call's own.")
+        Path | None,
+        typer.Option(
+            "--config",
+            help="A folder of lines, or a line's file in one: decide by that instead of the call's own line.",
+        ),
     ] = None,
-    line: Annotated[str, typer.Option(help="The line of that folder, where it is named otherwise now.")] = "",
+    line: Annotated[str, typer.Option(help="The line of that folder, where the call's is named otherwise now.")] = "",
     json: Annotated[bool, typer.Option("--json", help="One JSON object for each turn that differs.")] = False,
 ) -> None:
     """Show where today's code, or a changed line, decides a call differently; exit with 1 where it does.
 
-    Only the gateway's own decisions are made again (barge-ins, waiting, ends, transfers), without network; what a changed
+    Only the gateway's own decisions are made again (barge-ins, waiting, ends, transfers), without network; what another
     prompt would say is for gateway try.
     """
     from gateway.cli.recorded import log_of  # noqa: PLC0415 - each command imports what it needs
@@ -55,17 +59,20 @@ def replay(
     raise typer.Exit(1 if found.different else 0)
 
 
-def _policy(folder: Path, header: Header, line: str) -> Policy:
+def _policy(config: Path, header: Header, line: str) -> Policy:
     """Return what the line decides by now; what belongs to the call alone stays."""
+    from gateway.carriers.twilio.arrival import variables  # noqa: PLC0415 - heavy
+    from gateway.carriers.twilio.form import Form  # noqa: PLC0415 - heavy
     from gateway.config.explain import nearest  # noqa: PLC0415 - heavy
     from gateway.config.loader import load  # noqa: PLC0415 - heavy
 
+    folder, line = (config.parent, line or config.stem) if config.is_file() else (config, line or header.line)
     directory = load(folder)
-    known = directory.lines.get(line or header.line)
+    known = directory.lines.get(line)
     if known is None:
-        hint = nearest(line or header.line, directory.lines)
-        raise typer.BadParameter(f"{folder} has no line {line or header.line}: {hint}", param_hint="--line")
-    policy = known.policy()
+        raise typer.BadParameter(f"{folder} has no line {line}: {nearest(line, directory.lines)}", param_hint="--line")
+    said = Form((name, [value]) for name, value in header.incoming.items())
+    policy = known.policy(known.variables(variables(said, Form())))
     before = header.policy.transfers
     transfers = {
         name: replace(target, refer=target.refer and before[name].refer) if name in before else target

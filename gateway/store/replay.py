@@ -8,9 +8,10 @@ counts where the changed call has a mark in its place.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
 from typing import Any
 
 from gateway.call import events as e
@@ -22,6 +23,9 @@ from gateway.store.story import Story, tell
 
 SOON = 0.25
 """Seconds by which a deadline of the log may have come late: then it is the same one."""
+STEP = 0.01
+"""The least time, in seconds, between two deadlines that the log lacks: a call that wants one at once, again and again,
+gets on all the same."""
 _WORDS = 70
 _AUDIO = ("Play", "Mark", "Hear")
 
@@ -88,7 +92,7 @@ def decide(log: Iterable[Line], policy: Policy | None = None) -> Iterator[Decide
     lines = list(log)
     if not lines or not isinstance(lines[0], Header):
         raise LogError("the log does not begin with a header")
-    timers = [line.at for line in lines if isinstance(line, Entry) and isinstance(line.event, e.TimePassed)]
+    timers = sorted(line.at for line in lines if isinstance(line, Entry) and isinstance(line.event, e.TimePassed))
     again: _Again | None = None
     for line in lines:
         match line:
@@ -111,28 +115,44 @@ class _Again:
         self.guess = guess
         self._timers = timers
         self._marks: dict[str, str] = {}
+        """Marks of the log that may still be echoed, and those of the changed call in their places."""
+        self._late = float("-inf")
 
     def late(self, until: float) -> Iterator[Decided]:
         """Let the deadlines come that the changed call has before a moment, and the log has not."""
-        while self.guess and (deadline := self.call.deadline) is not None and deadline < until:
-            if any(deadline <= timer <= deadline + SOON for timer in self._timers):
+        while self.guess and (deadline := self.call.deadline) is not None:
+            at = max(deadline, self._late + STEP)
+            if at >= until or self._comes(deadline):
                 return
-            commands = named_commands(self.call.handle(e.TimePassed(), deadline))
-            yield Decided(0, deadline, "TimePassed", [], commands)
-            if self.call.deadline is not None and self.call.deadline <= deadline:
-                return
+            self._late = at
+            yield Decided(0, at, "TimePassed", [], self._handle(e.TimePassed(), at))
+
+    def _comes(self, deadline: float) -> bool:
+        """Whether the log has a deadline there too."""
+        first = bisect_left(self._timers, deadline)
+        return first < len(self._timers) and self._timers[first] <= deadline + SOON
 
     def take(self, entry: Entry) -> Decided:
-        event = entry.event
-        if self.guess and isinstance(event, e.MarkReached):
-            name = self._marks.pop(event.name, None)
-            if name is None:  # the changed call has no mark there
-                return Decided(entry.number, entry.at, "MarkReached", entry.commands, entry.commands)
-            event = replace(event, name=name)
-        commands = named_commands(self.call.handle(event, entry.at))
-        self.call.playout.placed.clear()
-        self._marks.update(zip(_names(entry.commands), _names(commands), strict=False))
+        event, commands = entry.event, []
+        if not self.guess:
+            commands = self._handle(event, entry.at)
+        elif not isinstance(event, e.MarkReached):
+            commands = self._handle(event, entry.at)
+            self._pair(entry.commands, commands)
+        elif event.name in self._marks:
+            commands = self._handle(replace(event, name=self._marks.pop(event.name)), entry.at)
         return Decided(entry.number, entry.at, type(event).__name__, entry.commands, commands)
+
+    def _handle(self, event: e.Event, at: float) -> list[Any]:
+        commands = self.call.handle(event, at)
+        self.call.playout.placed.clear()
+        return named_commands(commands)
+
+    def _pair(self, logged: list[Any], replayed: list[Any]) -> None:
+        """Remember which mark of the changed call stands where the log has one."""
+        if any(name == "Clear" for name, _ in logged):
+            self._marks.clear()  # what is echoed of these was thrown away, and says nothing of what is heard now
+        self._marks.update(zip(_names(logged), _names(replayed), strict=False))
 
 
 def _names(commands: Iterable[Any]) -> list[str]:
@@ -184,9 +204,17 @@ def _add_audio(lines: list[str], milliseconds: int) -> None:
 
 def _turn(story: Story, number: int, before: list[str], after: list[str]) -> Turn:
     turn = story.turns[number - 1] if number else None
-    lines = [line.rstrip() for line in difflib.ndiff(before, after) if not line.startswith("?")]
     who = (turn.agent or turn.speaker) if turn else "before anybody spoke"
-    return Turn(number, who, turn.began if turn else 0.0, lines)
+    return Turn(number, who, turn.began if turn else 0.0, [*_diff(before, after)])
+
+
+def _diff(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
+    for kind, first, last, begin, end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if kind == "equal":
+            yield from (f"  {line}" for line in before[first:last])
+        else:
+            yield from (f"- {line}" for line in before[first:last])
+            yield from (f"+ {line}" for line in after[begin:end])
 
 
 def _told(name: str, fields: Mapping[str, Any]) -> str:

@@ -38,8 +38,14 @@ def test_a_changed_line_is_shown_by_turn(data: Path, capsys: pytest.CaptureFixtu
     assert "turn 6: caller" in shown
     assert "speech-started: clear, interrupt" in shown
     assert "is a guess" in shown
-    assert run("replay", "CA1", "--config", str(data), "--json") == 1
+    assert run("replay", "CA1", "--config", str(data / "desk.yaml"), "--json") == 1
     assert '"number": 6' in capsys.readouterr().out
+
+
+def test_an_unchanged_line_decides_the_same(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (data / "desk.yaml").write_text("greeting: Hello.\ninstructions: Be brief.\n")
+    assert run("replay", "0193", "--config", str(data)) == 0
+    assert "every decision is the same" in capsys.readouterr().out
 
 
 def test_what_is_not_there_is_said(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,11 +59,11 @@ class Drama:
         if self.over:
             return []
         self.number += 1
-        commands = self.call.handle(event, round(self.now, 6))
+        commands = self.call.handle(event, self.now)
         placed = tuple(self.call.playout.placed)
         self.call.playout.placed.clear()
-        self.lines.append(Entry(self.number, round(self.now, 6), event, named_commands(commands), placed))
-        self.raw.append(("event", self.number, round(self.now, 6), event, commands, placed))
+        self.lines.append(Entry(self.number, self.now, event, named_commands(commands), placed))
+        self.raw.append(("event", self.number, self.now, event, commands, placed))
         self.commands += commands
         settled = self.call.turns.take_settled()
         self.lines += [Settled(self.now, turn) for turn in settled]

@@ -2,15 +2,17 @@
 
 import random
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.call import events as e
 from gateway.call.policy import BargeIn, Policy, Target
 from gateway.store.log import Line, LogWriter, read_log
-from gateway.store.replay import compare, replay
-from tests.store.drama import Drama, healthy
+from gateway.store.replay import STEP, compare, decide, replay
+from tests.store.drama import WAY, Drama, healthy
 
 CUTTING = Policy("desk", greeting="Hello.")
 
@@ -153,6 +155,42 @@ def test_other_limits_end_the_call_when_they_say(tmp_path: Path) -> None:
     told = [line for turn in found.turns for line in turn.lines]
     [end] = [line for line in told if line.startswith("+ ") and "time-passed: close-stream" in line]
     assert end
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"silence": 0.0},
+        {"response_stuck": 0.0},
+        {"barge_in": BargeIn(allowed=False), "response_stuck": 1e9},
+        {"last_word": 0.0, "end_by": "rest"},
+        {"max_duration": 1.0},
+    ],
+    ids="-".join,
+)
+def test_no_policy_makes_a_replay_run_away(changed: dict[str, Any]) -> None:
+    for seed in range(4):
+        lines = any_call(seed).lines
+        policy = replace(lines[0].policy, **changed)  # type: ignore[union-attr]
+        added = [decided.at for decided in decide(lines, policy) if not decided.number]
+        assert all(after >= before + STEP * 0.99 for before, after in pairwise(added))
+        assert all(at < lines[-1].at for at in added)  # type: ignore[union-attr]
+
+
+def test_an_echo_of_what_was_thrown_away_is_none_of_the_changed_call(tmp_path: Path) -> None:
+    """The cut of the log throws marks away; where nothing is cut, the answer is heard to its end all the same."""
+    drama = healthy(0)
+    drama.caller("Tell me a story.")
+    drama.agent("Once upon a time there was a telephone.", 8.0, heard_out=False)
+    began = drama.now
+    drama.run(0.5)
+    drama.caller("Stop!", 0.6)
+    drama.run(12)
+    drama.hang_up()
+    changed = replace(CUTTING, barge_in=BargeIn(allowed=False))
+    answers = [each.at for each in decide(written(drama, tmp_path), changed) if not each.number and each.replayed]
+    # The audio came in 1.6 s, so it is heard to its end 6.4 s after the last of it.
+    assert answers[0] - began == pytest.approx(6.4 + 2 * WAY, abs=0.6)
 
 
 def test_the_same_policy_is_no_guess(tmp_path: Path) -> None:
