@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import uuid
 from collections import OrderedDict, deque
@@ -14,6 +15,7 @@ from typing import Any, Protocol, TypeAlias
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 import structlog
 
 from gateway import __version__
@@ -48,6 +50,8 @@ REMEMBERED = 4096
 """Calls that are over and of which it is still known how they ended, by their sid: for late webhooks."""
 KEPT = 64
 """Calls that are over and still there whole: for who just watched them."""
+BEGIN_WITHIN = 1.0
+"""Seconds that a call's log gets to begin before the call is answered."""
 LAST_WORDS = 15.0
 """Seconds that calls get to end by themselves once the drain's time is up."""
 
@@ -228,6 +232,16 @@ class Exchange:
         live = self._begin(incoming, line, directory, call_id=new_call_id(self._wall()))
         live.offered = (*notice(line), *self._first(live))
         return live.offered
+
+    async def on_record(self, call_sid: str) -> None:
+        """Wait until the log of a call has begun: whoever is told that it was taken can rely on its record.
+
+        A disk that hangs or is full must not keep callers waiting: the writer tries again, and tells.
+        """
+        live = self._calls.get(call_sid)
+        if live is not None and not live.bridge.log.begun:
+            with anyio.move_on_after(BEGIN_WITHIN), contextlib.suppress(OSError):
+                await anyio.to_thread.run_sync(live.bridge.log.begin, abandon_on_cancel=True)
 
     @staticmethod
     def _let_go(live: LiveCall) -> None:

@@ -168,6 +168,27 @@ async def test_three_visits_are_one_call(tmp_path):
     assert entries[0].call_id == live.call_id
 
 
+async def test_a_call_that_was_taken_is_on_record(tmp_path):
+    async with node(tmp_path) as here:
+        here.offer()
+        await here.exchange.on_record("CA1")
+        assert isinstance(here.log()[0], Header)
+        await here.exchange.on_record("nobody")
+
+
+async def test_a_disk_that_takes_nothing_keeps_no_caller_waiting(tmp_path, monkeypatch):
+    monkeypatch.setattr("gateway.exchange.BEGIN_WITHIN", 0.05)
+    async with node(tmp_path) as here:
+        here.offer()
+        [live] = here.exchange.calls
+        with live.bridge.log._beginning, anyio.fail_after(5):
+            await here.exchange.on_record("CA1")
+        (tmp_path / "logs").rename(tmp_path / "elsewhere")
+        here.offer("CA2")
+        await here.exchange.on_record("CA2")
+        (tmp_path / "elsewhere").rename(tmp_path / "logs")
+
+
 async def test_a_token_is_good_for_one_stream(tmp_path):
     async with node(tmp_path) as here, anyio.create_task_group() as tasks:
         start = here.start(here.offer())

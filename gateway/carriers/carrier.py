@@ -52,12 +52,16 @@ class StreamSide(Protocol):
 
 
 class Exchange(Protocol):
-    """The calls of this node, as a carrier sees them. Nothing here waits for a model or a disk."""
+    """The calls of this node, as a carrier sees them. Nothing here waits for a model."""
 
     draining: bool
 
     def offer(self, incoming: IncomingCall) -> Plan:
         """Decide what happens to a call; a repeated delivery of one visit gets the same plan."""
+        ...
+
+    async def on_record(self, call_sid: str) -> None:
+        """Wait until a call that was taken is on its record, so that no crash makes it forgotten; not for long."""
         ...
 
     def continuation(self, incoming: IncomingCall, asked: ContinuationAsked) -> Plan:

@@ -70,6 +70,25 @@ _encoder = msgspec.json.Encoder(enc_hook=_plain)
 log = structlog.get_logger()
 
 
+def _encoded(line: tuple[Any, ...]) -> bytes:
+    try:
+        return _encoder.encode(line)
+    except UnicodeEncodeError:  # halves of surrogate pairs: a model or a user's tool may give what is no text
+        return _encoder.encode(_mended(msgspec.to_builtins(line, enc_hook=_plain)))
+
+
+def _mended(value: Any) -> Any:
+    """Return plain JSON whose texts are texts."""
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case dict():
+            return {_mended(key): _mended(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_mended(inner) for inner in value]
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """What a log begins with. ``wall`` is Unix time at ``zero``, the monotonic moment that offsets count from."""
@@ -164,17 +183,24 @@ class Tap(Protocol):
 class CallLog:
     """One call's log, as the call appends to it. Moments are seconds since the header's zero."""
 
-    __slots__ = ("_audio", "_count", "_file", "_lines", "_run", "_writer", "feed", "path", "taps")
+    __slots__ = (
+        *("_audio", "_beginning", "_count", "_file", "_header", "_lines", "_run", "_writer"),
+        *("begun", "feed", "path", "taps"),
+    )
 
     def __init__(self, path: Path, header: Header, writer: LogWriter, taps: Sequence[Tap] = ()) -> None:
         self.path = path
         self.taps = taps
+        self.begun = False
+        """Whether the header is in the file."""
         self._audio = any(tap.wants_audio for tap in taps)
         self.feed = Feed()
         self._count = 0
-        self._lines: deque[tuple[Any, ...]] = deque([("header", header)])
+        self._header = ("header", header)
+        self._lines: deque[tuple[Any, ...]] = deque([self._header])
         self._run: _Run | None = None
         self._file = -1
+        self._beginning = threading.Lock()
         self._writer = writer
         writer.add(self)
 
@@ -237,16 +263,38 @@ class CallLog:
                 lines.append(self._lines.popleft())
         return lines
 
-    def write(self, text: bytes) -> None:
-        """Add text to the file, which stays open from the first time on (the writer's side).
+    def begin(self) -> None:
+        """Have the header in the file, so that whoever comes after a crash knows of the call; from any thread.
 
         Raises:
             OSError: it could not be written.
         """
-        if self._file < 0:
-            self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        while text:
-            text = text[os.write(self._file, text) :]
+        with self._beginning:
+            if self.begun:
+                return
+            if self._file < 0:
+                self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._put(encode(self._header) + b"\n")
+            self.begun = True
+
+    def write(self, text: bytes) -> None:
+        """Add lines to the file, which stays open from the first time on (the writer's side).
+
+        Raises:
+            OSError: they could not be written; nothing of them is in the file.
+        """
+        self.begin()
+        self._put(text)
+
+    def _put(self, text: bytes) -> None:
+        left = text
+        try:
+            while left:
+                left = left[os.write(self._file, left) :]
+        except OSError:
+            # Half a line in the middle would make the log unreadable once the disk has room again.
+            os.ftruncate(self._file, os.fstat(self._file).st_size - (len(text) - len(left)))
+            raise
 
     def let_go(self) -> None:
         """Close the file (the writer's side)."""
@@ -345,10 +393,10 @@ class LogWriter:
                 tap.take(lines)
 
     def _write(self, call_log: CallLog, lines: list[tuple[Any, ...]]) -> None:
-        encoded = [encode(line) + b"\n" for line in lines]
+        encoded = [self._encode(call_log, line) for line in lines]
         path = call_log.path
         try:
-            call_log.write(b"".join(encoded))
+            call_log.write(b"".join(text for text, line in zip(encoded, lines, strict=True) if line[0] != "header"))
         except OSError as error:
             # The call goes on without its record: a full disk must not end it (reliability N14).
             self.failures += 1
@@ -357,6 +405,15 @@ class LogWriter:
             projected = b"".join(text for text, line in zip(encoded, lines, strict=True) if _is_told(line))
             if projected:
                 self._told(path.stem, projected)
+
+    def _encode(self, call_log: CallLog, line: tuple[Any, ...]) -> bytes:
+        try:
+            return encode(line) + b"\n"
+        except Exception:
+            # A fault of ours in one line is none of the other lines', nor of the other calls' that this thread writes.
+            self.failures += 1
+            log.exception("line-not-logged", path=str(call_log.path), kind=line[0])
+            return b""
 
 
 def _is_told(line: tuple[Any, ...]) -> bool:
@@ -429,20 +486,20 @@ def encode(line: tuple[Any, ...]) -> bytes:
             return _encoder.encode(("a", number, at, timestamp_ms, size, len(commands)))
         case ("event", number, at, event, commands, placed):
             named = (_named(event), [_named(item) for item in commands])
-            return _encoder.encode(("e", number, at, *named, *([placed] if placed else [])))
+            return _encoded(("e", number, at, *named, *([placed] if placed else [])))
         case ("note", at, what, details):
-            return _encoder.encode(("n", at, what, details))
+            return _encoded(("n", at, what, details))
         case ("tracker", number, at, state):
-            return _encoder.encode(("t", number, at, state))
+            return _encoded(("t", number, at, state))
         case ("settled", at, turn):
-            return _encoder.encode(("u", at, turn))
+            return _encoded(("u", at, turn))
         case ("closed", at, reason, summary):
-            return _encoder.encode(("z", at, reason, summary))
+            return _encoded(("z", at, reason, summary))
         case ("header", header):
             incoming = {key: "***" if key in _MASKED else value for key, value in header.incoming.items()}
             policy = msgspec.to_builtins(header.policy, enc_hook=_plain)
             fields = msgspec.to_builtins(header, enc_hook=_plain) | {"incoming": incoming, "policy": policy}
-            return _encoder.encode(("h", SCHEMA, fields))
+            return _encoded(("h", SCHEMA, fields))
     raise LogError(f"no such line: {line[0]}")
 
 

@@ -76,7 +76,9 @@ class Webhooks:
             except UnreadableError as error:
                 log.info("webhook-unreadable", why=error.why, status=error.status)
                 return Response(status_code=error.status)
-            return self._verified(request, form, answer)
+            response = self._verified(request, form, answer)
+            await self._exchange.on_record(form.first("CallSid"))
+            return response
 
         return endpoint
 

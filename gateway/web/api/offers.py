@@ -49,6 +49,7 @@ class OffersApi:
             over_sip=body.caller.startswith(("sip:", "sips:")),
         )
         plan = self._exchange.offer(incoming)
+        await self._exchange.on_record(body.call_sid)
         stream = next((verb for verb in plan if isinstance(verb, Connect)), None)
         live = next((call for call in self._exchange.calls if call.incoming.call_sid == body.call_sid), None)
         call_id = live.call_id if live is not None and stream is not None else None

@@ -62,6 +62,7 @@ class Softphone:
         live = next((live for live in self._exchange.calls if live.incoming.call_sid == described.call_sid), None)
         if connect is None or live is None:
             return _fault(409, "The gateway takes no more calls on this line now: it is full, or it is shutting down.")
+        await self._exchange.on_record(described.call_sid)
         return JSONResponse(
             {
                 "call_id": live.call_id,

@@ -51,6 +51,7 @@ class NotingExchange:
     events: list[Event] = field(default_factory=list)
     commands: dict[type[Event], list[StreamCommand]] = field(default_factory=dict)
     streams: list[StreamSide] = field(default_factory=list)
+    recorded: list[str] = field(default_factory=list)
     ended: anyio.Event = field(default_factory=anyio.Event)
     on_event: Callable[[Event, StreamSide], None] | None = None
 
@@ -62,6 +63,9 @@ class NotingExchange:
     def offer(self, incoming: IncomingCall) -> Plan:
         self._note("offer", incoming)
         return (Reject("busy"),) if self.draining else self.offered
+
+    async def on_record(self, call_sid: str) -> None:
+        self.recorded.append(call_sid)
 
     def continuation(self, incoming: IncomingCall, asked: ContinuationAsked) -> Plan:
         self._note("continuation", incoming, asked)

@@ -89,6 +89,11 @@ async def test_a_line_with_an_escaped_name_is_verified_as_it_was_sent(twilio, ex
     assert exchange.asked[0][1].line == "front desk"
 
 
+async def test_who_is_told_that_a_call_was_taken_can_rely_on_its_record(twilio, exchange):
+    assert (await twilio.post("/twilio/voice")).status_code == 200
+    assert exchange.recorded == [exchange.asked[0][1].call_sid]
+
+
 async def test_a_repeated_delivery_gets_the_same_bytes(twilio):
     assert (await twilio.post("/twilio/voice")).content == (await twilio.post("/twilio/voice")).content
 
