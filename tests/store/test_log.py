@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.call.events import DigitPressed, ToolEnded
 from gateway.call.policy import Policy
@@ -49,7 +50,6 @@ def test_a_call_is_on_record_before_the_writer_had_its_turn(tmp_path):
 
 def test_what_is_no_text_becomes_text_and_nobody_else_s_log_suffers(tmp_path):
     writer = LogWriter(tmp_path)
-    writer.start()
     broken, odd, other = (writer.open(replace(HEADER, call_id=name)) for name in "abc")
     broken.note(0.1, "impossible", {"value": object()})
     odd.append(0.1, ToolEnded("find", "half a pair: \ud83d", "t\udc00"), [])
@@ -57,7 +57,10 @@ def test_what_is_no_text_becomes_text_and_nobody_else_s_log_suffers(tmp_path):
     other.append(0.1, DigitPressed("1"), [])
     for log in (broken, odd, other):
         close(log)
-    writer.stop()
+    with capture_logs() as told:
+        writer.start()
+        writer.stop()
+    assert [line["event"] for line in told] == ["line-not-logged"]
     [_, entry, note, _] = read_log(odd.path)
     assert isinstance(entry, Entry)
     assert entry.event == ToolEnded("find", "half a pair: ?", "t?")
@@ -75,7 +78,7 @@ def test_a_disk_that_was_full_leaves_no_half_a_line(tmp_path, room):
     log.begin()
     for number in range(10):
         log.append(float(number), DigitPressed("1"), [])
-    with largest_file(log.path.stat().st_size + room):
+    with largest_file(log.path.stat().st_size + room), capture_logs():
         writer._flush(log)
     assert writer.failures == 1
     log.append(11.0, DigitPressed("2"), [])
