@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.config.directory import Directory
 from gateway.config.schema import LineConfig
-from gateway.delivery.outcome import Filler
+from gateway.delivery.outcome import Filler, Outcome
 from gateway.delivery.send import Sender, Undelivered
 from gateway.errors import LogError
 from gateway.store import hooks, tables
@@ -129,7 +129,12 @@ class AfterCalls:
             log.error("after-call-failed", call_id=over.call_id, error=type(error).__name__)  # noqa: TRY400
 
     async def _find_out(self, line: LineConfig, call: dict[str, Any], turns: list[dict[str, Any]]) -> None:
-        outcome = await self._filler.fill(line.outcome or {}, turns)
+        try:
+            outcome = await self._filler.fill(line.outcome or {}, turns)
+        except Exception:
+            # A schema or a transcript that nobody foresaw costs this call its outcome, and nobody else anything.
+            log.exception("outcome-failed", call_id=call["id"])
+            outcome = Outcome("failed")
         details = asdict(outcome)
         try:
             at = call["ended"] - call["began"]
@@ -158,14 +163,28 @@ class AfterCalls:
 
     async def _send(self, hook: hooks.Hook) -> None:
         try:
+            fault = await self._try(hook)
+            if fault is None:
+                await hooks.delivered(self._database, hook)
+                return
+            dead = await hooks.failed(self._database, hook, str(fault), hopeless=fault.hopeless)
+            log.warning(
+                "not-delivered", hook=hook.id, kind=hook.kind, call_id=hook.call_id, error=str(fault), dead=dead
+            )
+        except (SQLAlchemyError, OSError) as error:
+            # Its claim runs out, and then it is tried again: a delivery may come twice, but never not at all.
+            log.error("hook-not-noted", hook=hook.id, error=type(error).__name__)  # noqa: TRY400
+
+    async def _try(self, hook: hooks.Hook) -> Undelivered | None:
+        try:
             await self._sender.send(hook)
         except Undelivered as error:
-            dead = await hooks.failed(self._database, hook, str(error), hopeless=error.hopeless)
-            log.warning(
-                "not-delivered", hook=hook.id, kind=hook.kind, call_id=hook.call_id, error=str(error), dead=dead
-            )
-        else:
-            await hooks.delivered(self._database, hook)
+            return error
+        except Exception as error:
+            # Of one delivery, such as an address that no header takes: none of the others', nor of the calls'.
+            log.exception("delivery-failed", hook=hook.id, kind=hook.kind)
+            return Undelivered(type(error).__name__)
+        return None
 
 
 def news_of(call: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -87,12 +87,12 @@ class Projection:
 
     def _put(self, table: Table, key: Any, **fields: Any) -> Row:
         row = self._rows[table].setdefault(key, {"call_id": self.call["id"]})
-        row.update(fields)
+        row.update((name, without_nul(value)) for name, value in fields.items())
         self._changed[table][key] = None
         return row
 
     def _set(self, **fields: Any) -> None:
-        self.call.update(fields)
+        self.call.update((name, without_nul(value)) for name, value in fields.items())
         self._changed[tables.calls][self.call["id"]] = None
 
     def _add(self, column: str) -> None:
@@ -380,6 +380,11 @@ class Projection:
         turns = sorted(self._rows[tables.turns].values(), key=lambda row: (row["began"], row["item_id"]))
         texts = [row["heard"] for row in turns if row["heard"]]
         self._put(tables.transcripts, self.call["id"], text="\n".join([*texts, *_texts(self.call["outcome"])]))
+
+
+def without_nul(value: Any) -> Any:
+    """Return a text that PostgreSQL takes too; what stands in JSON is escaped there."""
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
 
 
 def kebab(name: str) -> str:

@@ -14,9 +14,11 @@ from typing import TypeAlias
 
 import anyio
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Table
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gateway.errors import LogError
+from gateway.store import tables
 from gateway.store.database import Database
 from gateway.store.log import path_of, read_lines, read_log
 from gateway.store.projection import Projection, Row, Rows
@@ -174,8 +176,12 @@ class Projector:
                         await replace_call(connection, replacing, rows)
                     else:
                         await save(connection, rows)
-            except (SQLAlchemyError, OSError) as error:
+            except (SQLAlchemyError, OSError, ValueError, OverflowError) as error:
                 self.failures += 1
+                if _is_refused(error):
+                    log.error("rows-refused", error=type(error).__name__)  # noqa: TRY400 - the values are personal
+                    await self._store_apart(database, rows)
+                    return
                 log.error("records-not-written", error=type(error).__name__, waiting=self.waiting)  # noqa: TRY400
                 if self._stop.is_set():
                     return
@@ -183,6 +189,12 @@ class Projector:
                 tries += 1
             else:
                 return
+
+    async def _store_apart(self, database: Database, rows: Rows) -> None:
+        """Write each call's rows by themselves: those that no database takes must not stop the others'."""
+        ids = _ids(rows)
+        for call_id in ids if len(ids) > 1 else ():
+            await self._store(database, _of(rows, call_id))
 
     def _announce(self, projections: list[Projection]) -> None:
         for projection in projections:
@@ -193,3 +205,24 @@ class Projector:
         over = [call_id for call_id, projection in self._calls.items() if projection.closed]
         for call_id in over[: max(0, len(over) - RECENT)]:
             del self._calls[call_id]
+
+
+def _is_refused(error: Exception) -> bool:
+    """Say whether the values are at fault, which no second try changes, and not a database that is away."""
+    if isinstance(error, DBAPIError):
+        refused = str(getattr(error.orig, "sqlstate", None) or "").startswith("22")
+        return refused or (error.orig is not None and isinstance(error.orig.__cause__, ValueError))
+    return isinstance(error, ValueError | OverflowError)
+
+
+def _id(table: Table, row: Row) -> str:
+    return str(row["id" if table is tables.calls else "call_id"])
+
+
+def _ids(rows: Rows) -> list[str]:
+    return [*dict.fromkeys(_id(table, row) for table, some in rows.items() for row in some)]
+
+
+def _of(rows: Rows, call_id: str) -> Rows:
+    mine = {table: [row for row in some if _id(table, row) == call_id] for table, some in rows.items()}
+    return {table: some for table, some in mine.items() if some}

@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from gateway.call import events as e
 from gateway.store import tables
@@ -258,3 +259,32 @@ async def test_a_call_taken_up_by_another_process_is_one_call(database, url, tmp
     assert row["ended_by"] == "operator"
     assert row["ended"] > 1_700_000_100
     assert len(await rows_of(database, tables.turns)) == 5
+
+
+async def test_what_no_text_may_hold_stops_no_records(database, projector, writer, whole, talk):
+    call = talk()
+    call.begin()
+    call.say(e.ToolStarted("find\0", "\0{}", "t1"))
+    call.say(e.ToolEnded("find\0", "found\0it, \ud83d", "t1"), 0.1)
+    call.ends()
+    other = whole()
+    writer.stop()
+    projector.stop()
+    assert {row["id"] for row in await rows_of(database, tables.calls)} == {call.call_id, other.call_id}
+    [tool] = await rows_of(database, tables.tool_calls, call_id=call.call_id)
+    assert (tool["tool"], tool["result"]) == ("find\N{REPLACEMENT CHARACTER}", "found\N{REPLACEMENT CHARACTER}it, ?")
+    live = await everything(database)
+    await rebuild(database, writer.folder)
+    assert await everything(database) == live
+
+
+async def test_a_number_that_no_column_takes_costs_its_own_call_alone(database, projector, writer, whole, talk):
+    call = talk()
+    call.begin()
+    call.say(e.ResponseDone("r1", "completed", usage={"output_tokens": 2**70}))
+    call.ends()
+    other = whole()
+    writer.stop()
+    with capture_logs():
+        projector.stop()
+    assert other.call_id in {row["id"] for row in await rows_of(database, tables.calls)}

@@ -1,16 +1,22 @@
 """Requests of every kind that the description allows, and of kinds that it does not: nothing unforeseen comes back."""
 
+import os
+
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "5"))
+
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
-def test_the_description_holds(served, mode):
+def test_the_description_holds(served, mode, request):
+    if mode is GenerationMode.NEGATIVE and "postgresql" in request.node.callspec.id:
+        pytest.skip("what is refused does not reach the database")
     address = f"http://127.0.0.1:{served.port}/api/v1"
     headers = {"Authorization": f"Bearer {served.token}"}
     schema = schemathesis.openapi.from_url(f"{address}/openapi.json", headers=headers)
@@ -29,5 +35,7 @@ def test_the_description_holds(served, mode):
         if mode is GenerationMode.NEGATIVE and not operation.query and not operation.body:
             continue
         strategy = operation.as_strategy(mode)
-        settings(max_examples=6, deadline=None, database=None, suppress_health_check=every)(given(strategy)(holds))()
+        settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=every)(
+            given(strategy)(holds)
+        )()
     assert len(tried) >= 25
