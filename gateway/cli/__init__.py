@@ -36,6 +36,7 @@ GROUPS = (
     "calls",
     "picture",
     "replay",
+    "why",
     "hooks",
     "people",
     "audit",

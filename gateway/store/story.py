@@ -223,7 +223,7 @@ class Story:
         asked = waiting.stopped
         if self.header.policy.owns_responses and waiting.asked is not None:
             asked = waiting.asked
-        tool = _covered([(tool.began, tool.ended or at) for tool in self.tools], asked, at)
+        tool = covered([(tool.began, tool.ended or at) for tool in self.tools], asked, at)
         self.waits.append(Wait(event.item_id, at, 0.0, asked - waiting.stopped, tool, at - asked - tool))
 
     # ---- What is known later ----------------------------------------------------------------------------------------
@@ -258,13 +258,13 @@ class Story:
         return max((number for number, turn in enumerate(self.turns, 1) if turn.began <= at + 0.001), default=None)
 
 
-def _covered(spans: Iterable[tuple[float, float]], begin: float, end: float) -> float:
+def covered(spans: Iterable[tuple[float, float]], begin: float, end: float) -> float:
     """Seconds between two moments that are covered by spans, which may overlap."""
-    covered, reach = 0.0, begin
+    total, reach = 0.0, begin
     for first, last in sorted(spans):
-        covered += max(min(last, end) - max(first, reach), 0.0)
+        total += max(min(last, end) - max(first, reach), 0.0)
         reach = max(reach, min(last, end))
-    return covered
+    return total
 
 
 def tell(lines: Iterable[Line]) -> Story:
@@ -278,7 +278,7 @@ def tell(lines: Iterable[Line]) -> Story:
     if not isinstance(header, Header):
         raise LogError("the log does not begin with a header")
     story = Story(header)
-    settled: dict[str, Turn] = {}
+    settled: dict[tuple[str, str], Turn] = {}
     for line in whole:
         match line:
             case Entry():
@@ -288,9 +288,9 @@ def tell(lines: Iterable[Line]) -> Story:
             case Note():
                 story.note(line)
             case Settled(_, turn):
-                settled[turn.item_id] = turn
+                settled[turn.speaker, turn.item_id] = turn
             case Closed(at, reason, _, turns):
-                settled |= {turn.item_id: turn for turn in turns}
+                settled |= {(turn.speaker, turn.item_id): turn for turn in turns}
                 story.ended, story.reason = at, reason
                 story.last = max(story.last, at)
             case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.audio.frames import SAMPLE_RATE
@@ -32,18 +33,29 @@ def measure(kept: Kept, step: float) -> Waveform:
     Raises:
         ValueError: it is no recording of this gateway.
     """
+    width = max(round(step * SAMPLE_RATE), 1)
+    caller: list[float] = []
+    agent: list[float] = []
+    for said, answered in pieces(kept, width):
+        caller.append(peak(said))
+        agent.append(peak(answered))
+    return Waveform(width / SAMPLE_RATE, tuple(caller), tuple(agent))
+
+
+def pieces(kept: Kept, samples: int) -> Iterator[tuple[bytes, bytes]]:
+    """Yield a recording in pieces of so many samples: the caller's mu-law, and the agent's at the same time.
+
+    Raises:
+        ValueError: it is no recording of this gateway.
+    """
     header = kept.read(0, HEADER_BYTES)
     if len(header) < HEADER_BYTES or header[8:16] != b"WAVEfmt ":
         raise ValueError("not a recording of two channels of mu-law")
     (size,) = struct.unpack_from("<I", header, HEADER_BYTES - 4)
-    width = max(round(step * SAMPLE_RATE), 1) * CHANNELS
+    width = samples * CHANNELS
     block = max(_BLOCK // width, 1) * width
-    caller: list[float] = []
-    agent: list[float] = []
     for start in range(0, size, block):
         sound = kept.read(HEADER_BYTES + start, HEADER_BYTES + min(start + block, size))
         for at in range(0, len(sound), width):
             piece = sound[at : at + width]
-            caller.append(peak(piece[0::2]))
-            agent.append(peak(piece[1::2]))
-    return Waveform(width / CHANNELS / SAMPLE_RATE, tuple(caller), tuple(agent))
+            yield piece[0::2], piece[1::2]

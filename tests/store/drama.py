@@ -103,7 +103,7 @@ class Drama:
                 due.append((self.frame_at, "frame", ""))
             due += [(at, "mark", name) for at, name in self.marks[:1]]
             if self.call.deadline is not None:
-                due.append((self.call.deadline, "time", ""))
+                due.append((self.call.deadline + 1e-6, "time", ""))  # never before it, as rounding might have it
             at, what, name = min(due, key=lambda each: each[0])
             self.now = max(self.now, at)
             match what:
@@ -113,12 +113,16 @@ class Drama:
                     assert self.frame_at is not None
                     self.frame_at += 0.02
                     stamp = round((self.now - self.began) * 1000 / 20) * 20 - 20
-                    self.do(e.CallerAudio(sound(160, 0xFF), 160, max(stamp, 0)))
+                    self.do(e.CallerAudio(self.spoken(), 160, max(stamp, 0)))
                 case "mark":
                     self.marks.pop(0)
                     self.do(e.MarkReached(name))
                 case _:
                     self.do(e.TimePassed())
+
+    def spoken(self) -> str:
+        """What the caller's next frame holds."""
+        return sound(160, 0xFF)
 
     # ---- Scenes -----------------------------------------------------------------------------------------------------
 

@@ -12,11 +12,14 @@ import anyio
 import httpx2
 import msgspec
 
+from gateway.carriers.twilio.alerts import Alert
 from gateway.errors import CarrierError
 
 SECONDS: Final = 20.0
 """For one request."""
 PAGE: Final = 200
+MOST_PAGES: Final = 50
+"""Of alerts: Twilio gives out 10,000 at most."""
 TRIES: Final = 3
 """For requests that change nothing, or that Twilio did not process (429)."""
 _TOO_MANY: Final = 429
@@ -79,13 +82,13 @@ class _Page(msgspec.Struct, frozen=True):
     next_page_uri: str | None = None
 
 
-class _Alert(msgspec.Struct, frozen=True):
-    error_code: str = ""
-    resource_sid: str = ""
+class _Meta(msgspec.Struct, frozen=True):
+    next_page_url: str | None = None
 
 
 class _Alerts(msgspec.Struct, frozen=True):
-    alerts: list[_Alert]
+    alerts: list[Alert]
+    meta: _Meta = _Meta()
 
 
 class _Fault(msgspec.Struct, frozen=True):
@@ -145,9 +148,24 @@ class TwilioAccount:
 
     async def alerts(self, call_sid: str) -> set[str]:
         """Return the codes of the errors and warnings that the account's debugger has of a call, among the newest."""
-        monitor = re.sub(r"//api\.", "//monitor.", self.base_url, count=1)
-        page = msgspec.json.decode(await self._send("GET", f"/v1/Alerts?PageSize={PAGE}", base=monitor), type=_Alerts)
+        page = await self._alerts(f"/v1/Alerts?PageSize={PAGE}")
         return {alert.error_code for alert in page.alerts if alert.resource_sid == call_sid}
+
+    async def alerts_of(self, call_sid: str) -> list[Alert]:
+        """Return the errors and warnings of a call, the oldest first; Twilio keeps them for 30 days."""
+        found: list[Alert] = []
+        path: str | None = f"/v1/Alerts?PageSize={PAGE}"
+        for _ in range(MOST_PAGES):
+            if path is None:
+                break
+            page = await self._alerts(path)
+            found += [alert for alert in page.alerts if alert.resource_sid == call_sid]
+            path = page.meta.next_page_url and re.sub(r"^https?://[^/]+", "", page.meta.next_page_url)
+        return found[::-1]
+
+    async def _alerts(self, path: str) -> _Alerts:
+        monitor = re.sub(r"//api\.", "//monitor.", self.base_url, count=1)
+        return msgspec.json.decode(await self._send("GET", path, base=monitor), type=_Alerts)
 
     @property
     def _base(self) -> str:
