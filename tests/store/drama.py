@@ -103,7 +103,7 @@ class Drama:
                 due.append((self.frame_at, "frame", ""))
             due += [(at, "mark", name) for at, name in self.marks[:1]]
             if self.call.deadline is not None:
-                due.append((self.call.deadline + 1e-6, "time", ""))  # never before it, as rounding might have it
+                due.append((self.call.deadline, "time", ""))
             at, what, name = min(due, key=lambda each: each[0])
             self.now = max(self.now, at)
             match what:
