@@ -36,7 +36,7 @@ print("IMPORTED", sorted(name for name in heavy if name in sys.modules))
 
 @pytest.mark.slow
 def test_help_takes_little_longer_than_that_of_an_empty_program(tmp_path):
-    """1.5 times is the aim, and docs/performance.md has the figure; a busy machine may double either."""
+    """1.5 times is the aim; a busy machine may double either."""
     empty = tmp_path / "empty.py"
     empty.write_text(EMPTY)
     theirs: list[float] = []

@@ -1,7 +1,7 @@
 """One WebSocket of Media Streams, from its upgrade on: spoken to through picows, which leaves ASGI out.
 
 Of all that a gateway does, 50 messages a second and caller, this is most. On picows a message is a call of a function,
-where on an ASGI server it is a queue, an event and two steps of a task (measured in docs/performance.md).
+where on an ASGI server it is a queue, an event and two steps of a task.
 """
 
 from __future__ import annotations
