@@ -119,6 +119,15 @@ class FakeTwilio:
         """
         if self._tasks is None or self._client is None:
             raise RuntimeError("a FakeTwilio works within 'async with' only")
+        call = self.ring(to, caller=caller, behaviour=behaviour)
+        call.fields.update(fields or {})
+        follower = self._follower(call, self._configured(to), self._client, self.dials | dict(dials or {}))
+        self._followers[call.sid] = follower
+        self._tasks.start_soon(follower.run)
+        return ScriptedCaller(call)
+
+    def ring(self, to: str, *, caller: str = CALLER, behaviour: Behaviour | None = None) -> PhoneCall:
+        """Make a call that nothing happens to by itself: for requests by hand, with :meth:`deliver`."""
         call = PhoneCall(
             account_sid=self.account.sid,
             caller=caller,
@@ -128,12 +137,23 @@ class FakeTwilio:
             observer=self._observer,
             alert=self.account.alert,
         )
-        call.fields.update(fields or {})
-        follower = self._follower(call, self._configured(to), self._client, self.dials | dict(dials or {}))
         self.calls[call.sid] = call
-        self._followers[call.sid] = follower
-        self._tasks.start_soon(follower.run)
-        return ScriptedCaller(call)
+        return call
+
+    async def deliver(
+        self,
+        url: str,
+        call: PhoneCall,
+        more: Mapping[str, str] | None = None,
+        *,
+        method: str = "POST",
+        signature: str | None = None,
+    ) -> httpx2.Response:
+        """Send a webhook of a call by hand, signed or with another ``signature``; give the answer, whatever it is."""
+        if self._client is None:
+            raise RuntimeError("a FakeTwilio works within 'async with' only")
+        webhooks = self._webhooks(self._client, call)
+        return await webhooks.send("by-hand", method, url, call.parameters() | dict(more or {}), signature=signature)
 
     def _configured(self, to: str) -> Application:
         number = self.account.number(to)
@@ -148,15 +168,18 @@ class FakeTwilio:
     ) -> Follower:
         network = Network(self.connect_to)
         signer = Signer(self.account.auth_token, call.behaviour)
-        webhooks = Webhooks(
+        webhooks = self._webhooks(client, call)
+        return Follower(call, webhooks=webhooks, configured=configured, network=network, signer=signer, dials=dials)
+
+    def _webhooks(self, client: httpx2.AsyncClient, call: PhoneCall) -> Webhooks:
+        return Webhooks(
             client=client,
-            network=network,
-            signer=signer,
+            network=Network(self.connect_to),
+            signer=Signer(self.account.auth_token, call.behaviour),
             behaviour=call.behaviour,
             log=call.log,
             now_ms=lambda: call.now_ms,
         )
-        return Follower(call, webhooks=webhooks, configured=configured, network=network, signer=signer, dials=dials)
 
     def _redirect(self, call: PhoneCall, to: Target | str) -> None:
         self._followers[call.sid].redirect(to)

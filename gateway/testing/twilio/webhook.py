@@ -83,7 +83,7 @@ class Webhooks:
         """
         url, method = _without_fragment(target.url), target.method.upper()
         for _ in range(_MAX_REDIRECTS):
-            response = await self._send(target.kind, method, url, parameters, token or str(uuid.uuid4()))
+            response = await self.send(target.kind, method, url, parameters, token=token)
             if response.status_code not in _REDIRECTS:
                 break
             # A redirect is followed by GET, and the fields of a POST are lost on the way.
@@ -93,9 +93,21 @@ class Webhooks:
             raise WebhookError(11200, f"HTTP retrieval failure: status {response.status_code} from {url}")
         return response
 
-    async def _send(
-        self, kind: str, method: str, url: str, parameters: Mapping[str, str], token: str
+    async def send(
+        self,
+        kind: str,
+        method: str,
+        url: str,
+        parameters: Mapping[str, str],
+        *,
+        token: str | None = None,
+        signature: str | None = None,
     ) -> httpx2.Response:
+        """Send one request and give its answer, whatever it is; ``signature`` replaces the right one.
+
+        Raises:
+            WebhookError: 11205, no answer in time or no connection.
+        """
         if method == "GET" and parameters:
             url += ("&" if urlsplit(url).query else "?") + urlencode(parameters)
         form = dict(parameters) if method == "POST" else {}
@@ -105,8 +117,8 @@ class Webhooks:
             "Host": route.header,
             "User-Agent": "TwilioProxy/1.1",
             "Accept": "*/*",
-            "I-Twilio-Idempotency-Token": token,
-            "X-Twilio-Signature": self._signer.webhook(url, form),
+            "I-Twilio-Idempotency-Token": token or str(uuid.uuid4()),
+            "X-Twilio-Signature": self._signer.webhook(url, form) if signature is None else signature,
         }
         host = f"[{route.host}]" if ":" in route.host else route.host
         address = urlunsplit((parts.scheme, f"{host}:{route.port}", parts.path or "/", parts.query, ""))
