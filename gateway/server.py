@@ -102,15 +102,17 @@ class GatewayServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain at the first signal, and leave at the second."""
         if self._draining is None and sig in {signal.SIGTERM, signal.SIGINT} and self.started:
-            self._draining = asyncio.get_running_loop().create_task(self._drain(sig, frame))
+            self._draining = asyncio.get_running_loop().create_task(self._drain(sig))
             return
         log.warning("leaving-at-once", calls=len(self._exchange.calls))
         super().handle_exit(sig, frame)
 
-    async def _drain(self, sig: int, frame: FrameType | None) -> None:
+    async def _drain(self, sig: int) -> None:
         self._systemd.tell("STOPPING=1")
         await self._exchange.drain(self._drain_timeout)
-        super().handle_exit(sig, frame)
+        log.info("drained", signal=signal.Signals(sig).name)
+        # Not uvicorn's own way out, which raises the signal again: who was told to end and did so has not failed.
+        self.should_exit = True
 
 
 def websockets_for(sockets: Mapping[str, Accept]) -> type[asyncio.Protocol]:

@@ -761,9 +761,10 @@ class Call:
             self._await_last_word(now)
 
     def _silence(self, now: float) -> None:
-        quiet_since = self.playout.idle_at()
-        if self.floor.caller_speaking or quiet_since + self.policy.silence > now:
-            self._deadlines.set(Deadline.SILENCE, max(now, quiet_since) + self.policy.silence)
+        # When the ear fell silent is known better with every mark, so the deadline may have come a little early.
+        over = (now if self.floor.caller_speaking else self.playout.idle_at()) + self.policy.silence
+        if over > now:
+            self._deadlines.set(Deadline.SILENCE, over)
         else:
             self._end("caller", "silence", now)
 

@@ -29,7 +29,12 @@ from agents.realtime.model_events import (
     RealtimeModelTurnEndedEvent,
     RealtimeModelTurnStartedEvent,
 )
-from agents.realtime.model_inputs import RealtimeModelSendInterrupt, RealtimeModelSendToolOutput
+from agents.realtime.model_inputs import (
+    RealtimeModelSendEvent,
+    RealtimeModelSendInterrupt,
+    RealtimeModelSendRawMessage,
+    RealtimeModelSendToolOutput,
+)
 from agents.realtime.openai_realtime import OpenAIRealtimeWebSocketModel, TransportConfig
 from agents.version import __version__ as sdk_version
 from openai.types.realtime import (
@@ -65,6 +70,7 @@ _MESSAGES = (
 )
 _encode = msgspec.json.Encoder().encode
 _APPEND = b'{"type":"input_audio_buffer.append","audio":'
+_CLIENT_EVENT: TypeAdapter[RealtimeClientEvent] = TypeAdapter(RealtimeClientEvent)
 _ITEM_STATUSES = frozenset({"in_progress", "completed", "incomplete"})
 
 
@@ -145,6 +151,24 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
         """
         socket = self._socket
         return socket is not None and socket.send_soon(_APPEND + _encode(payload) + b"}")
+
+    async def send_event(self, event: RealtimeModelSendEvent) -> None:
+        """Send an event; a raw one in the SDK's way, but for how it is read.
+
+        The SDK builds a validator for each: 20 ms, and 300 ms the first time, in which no call of the process is heard.
+
+        Raises:
+            ValidationError: the raw event is none of the API's.
+        """
+        if not isinstance(event, RealtimeModelSendRawMessage):
+            await super().send_event(event)
+            return
+        raw = _CLIENT_EVENT.validate_python({"type": event.message["type"], **event.message.get("other_data", {})})
+        if raw.type == "response.create":
+            version = await self._reserve_response_create_request(manual=True)
+            self._start_response_create(version, response_create=raw, manual=True)
+        else:
+            await self._send_raw_message(raw)
 
     async def interrupt(self) -> None:
         """Truncate what was not heard, where the playback tracker says, and see that an open response ends.

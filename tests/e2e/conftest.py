@@ -17,6 +17,7 @@ from gateway.testing import (
     DialOutcome,
     FakeTwilio,
     GatewayProcess,
+    PhoneCall,
     ScriptedCaller,
     ScriptedModel,
 )
@@ -66,9 +67,20 @@ class World:
 
     async def ended(self, caller: ScriptedCaller) -> tuple[str, str]:
         """How the gateway's record of a call closed: result and reason."""
-        call_id = await self._logged("call-began", "call_sid", caller.call.sid)
-        entry = await self._logged("call-ended", "call_id", call_id["call_id"])
+        began = await self._logged("call-began", "call_sid", caller.call.sid)
+        entry = await self._logged("call-ended", "call_id", began["call_id"])
         return entry["result"], entry["reason"]
+
+    async def record(self, call: PhoneCall) -> str:
+        """Everything in the log of a call that is over."""
+        began = await self._logged("call-began", "call_sid", call.sid)
+        await self._logged("call-ended", "call_id", began["call_id"])
+        with anyio.fail_after(10):
+            while True:
+                text = "".join(file.read_text() for file in self.gateway.data.rglob(f"{began['call_id']}.jsonl"))
+                if text and text.splitlines()[-1].startswith('["z"'):
+                    return text  # the last entry of a log is the call's end
+                await anyio.sleep(0.05)
 
     async def _logged(self, event: str, key: str, value: str) -> dict[str, Any]:
         with anyio.fail_after(20):

@@ -76,6 +76,6 @@ async def test_the_conversation_works_in_every_mode(world):
             tasks.start_soon(one, name, tag)
 
     for tag, (name, behaviour) in enumerate(MODES.items()):
-        print(f"{name}: {callers[name].call.truth}")
+        print(f"{name}: {callers[name].call.truth}")  # noqa: T201
         check(world, callers[name], tag, 250 if behaviour.marks.mode in {"never", "late"} else 60)
         assert await world.ended(callers[name]) == ("success", "caller-hung-up")

@@ -76,6 +76,10 @@ class Rest:
         """Have the next requests fail, whatever they ask."""
         self._failures.extend([(status, code or 20000 + status, dict(headers or {}))] * times)
 
+    def clear_failures(self) -> None:
+        """Let requests succeed again."""
+        self._failures.clear()
+
     # ---- Requests ---------------------------------------------------------------------------------------------------
 
     def _route(self, path: str, answer: Callable[[Request, dict[str, str]], Response], *methods: str) -> Route:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import ssl
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -120,6 +122,13 @@ class RawStream:
     async def receive(self, timeout: float = 5.0) -> str | bytes:
         async with asyncio.timeout(timeout):
             return await self.connection.recv()
+
+    async def receive_event(self, event: str, timeout: float = 5.0) -> dict[str, Any]:
+        """Read until a message of this kind comes, and give it."""
+        while True:
+            message = json.loads(await self.receive(timeout))
+            if message["event"] == event:
+                return dict(message)
 
     async def closed(self, timeout: float = 10.0) -> int:
         """Read until the server closes; return the close code (1006: it broke)."""
