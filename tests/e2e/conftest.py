@@ -1,7 +1,7 @@
 """What the end-to-end tests share: carrier, gateway process and model, all of them real and joined by sockets."""
 
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,30 +120,38 @@ Begin = Callable[..., AbstractAsyncContextManager[World]]
 @asynccontextmanager
 async def _begin(
     folder: Path,
+    script: Any = (),
     *,
     lines: Mapping[str, str] = LINES,
+    behaviour: Behaviour | None = None,
     environment: Mapping[str, str] | None = None,
-    script: Sequence[Any] = (),
+    seed: int = 1,
     **model: Any,
 ) -> AsyncIterator[World]:
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, text in lines.items():
         (folder / name).write_text(text)
     dials = {SALES: DialOutcome("completed", talks=0.2)}
     async with (
         ScriptedModel(script, **model) as scripted,
-        FakeTwilio(voice_url=VOICE_URL, behaviour=FAST, seed=1, dials=dials) as twilio,
+        FakeTwilio(voice_url=VOICE_URL, behaviour=behaviour, seed=seed, dials=dials) as twilio,
         GatewayProcess(folder, twilio=twilio, model_url=scripted.url, environment=environment) as gateway,
     ):
-        for number in (DESK, REST, HELPED, LIMITED, SPARING):
-            twilio.add_number(
-                number,
-                VOICE_URL,
-                voice_fallback_url=PUBLIC_URL + "/twilio/fallback",
-                status_callback=PUBLIC_URL + "/twilio/status",
-                status_events=("initiated", "ringing", "answered", "completed"),
-            )
+        if lines is LINES:
+            add_numbers(twilio)
         yield World(twilio, gateway, scripted)
+
+
+def add_numbers(twilio: FakeTwilio) -> None:
+    """Configure the numbers of our lines as an operator does: with a fallback and a status callback."""
+    for number in (DESK, REST, HELPED, LIMITED, SPARING):
+        twilio.add_number(
+            number,
+            VOICE_URL,
+            voice_fallback_url=PUBLIC_URL + "/twilio/fallback",
+            status_callback=PUBLIC_URL + "/twilio/status",
+            status_events=("initiated", "ringing", "answered", "completed"),
+        )
 
 
 @pytest.fixture(scope="session")
@@ -154,7 +162,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 async def shared_world(anyio_backend, tmp_path_factory) -> AsyncIterator[World]:
-    async with _begin(tmp_path_factory.mktemp("e2e") / "agents_config") as world:
+    async with _begin(tmp_path_factory.mktemp("e2e") / "agents_config", behaviour=FAST) as world:
         yield world
 
 
@@ -169,4 +177,8 @@ def world(shared_world: World) -> World:
 @pytest.fixture
 def begin(tmp_path: Path) -> Begin:
     """Start a world of one's own."""
-    return lambda **options: _begin(tmp_path / "agents_config", **options)
+
+    def start(script: Any = (), **options: Any) -> AbstractAsyncContextManager[World]:
+        return _begin(tmp_path / "agents_config", script, **options)
+
+    return start
