@@ -44,14 +44,16 @@ from gateway.realtime.toolsloop import ToolsLoop
 from gateway.settings import Settings
 from gateway.store.changes import Changes
 from gateway.store.database import Database, database_url
-from gateway.store.log import LogWriter
+from gateway.store.log import Header, LogWriter, Tap
 from gateway.store.meter import Meter
 from gateway.store.overrides import Overrides
 from gateway.store.projector import Projector
 from gateway.store.recording.shelf import Recordings
 from gateway.store.retention import Retention, Shelf, every_hour, keep_of
 from gateway.store.schema import prepare
+from gateway.store.trace import Trace
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.tracing import Traces, traces_url
 from gateway.web.api import create_api
 from gateway.web.console.pages import Console
 from gateway.web.health import Health
@@ -90,6 +92,7 @@ class Gateway:
             platform.node(), lambda: load_of(self.exchange, self.watcher, self.logs, self.recordings)
         )
         self.metrics.snapshot(self.watcher.current.hash, time.time())
+        self.traces = self._traces()
         self.recordings = Recordings(settings.data_dir / "recordings", settings.recordings_url)
         self.shelf = Shelf(self.database, settings.data_dir / "calls", self.recordings)
         self.changes = Changes(self.database)
@@ -105,7 +108,7 @@ class Gateway:
             carrier=lambda account_sid: browser if account_sid == BROWSER else self.accounts.calls(account_sid),
             recordings=self.recordings,
             overrides=self.overrides.of,
-            follow=lambda header: (Meter(self.metrics, header),),
+            follow=self._follow,
             price=partial(price, settings.openai_realtime_url),
             clock=time.monotonic,
             wall=time.time,
@@ -135,6 +138,8 @@ class Gateway:
             await prepare(self.database)
             self.projector.start()
             stack.callback(self.projector.stop)
+            if self.traces is not None:
+                stack.push_async_callback(anyio.to_thread.run_sync, self.traces.stop)
             self.recordings.start()
             stack.callback(self.recordings.stop)
             self.logs.start()
@@ -166,6 +171,20 @@ class Gateway:
             filler = Model(settings.outcome_url, settings.outcome_model, settings.outcome_key, self.http)
         sender = Sender(self.http, hook_secret(settings.secret_key), settings.smtp_url, settings.mail_from)
         return AfterCalls(self.database, self.shelf.logs, self.projector, lambda: self.watcher.current, filler, sender)
+
+    def _traces(self) -> Traces | None:
+        url = traces_url(self.settings.otlp_endpoint, self.settings.otlp_traces_endpoint)
+        if not url:
+            return None
+        return Traces(url, self.settings.otlp_headers, service=self.settings.otel_service, node=platform.node())
+
+    def _follow(self, header: Header) -> Iterable[Tap]:
+        """Have a call that begins counted, and traced where traces are wanted."""
+        meter = Meter(self.metrics, header)
+        line = self.watcher.current.lines.get(header.line)
+        if self.traces is None or line is None:
+            return (meter,)
+        return (meter, Trace(header, line.model.name, self.traces.send))
 
     def _over(self, call: Mapping[str, Any]) -> None:
         """Take a closed call's row, on the projector's thread."""

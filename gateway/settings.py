@@ -50,6 +50,11 @@ class Settings(BaseSettings):
     config_dir: Path = Field(Path("agents_config"), validation_alias="GATEWAY_CONFIG_DIR")
     data_dir: Path = Field(Path("data"), validation_alias="GATEWAY_DATA_DIR")
     metrics_token: str = Field("", validation_alias="GATEWAY_METRICS_TOKEN", repr=False)
+    otlp_endpoint: str = Field("", validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    """Where OpenTelemetry's collector is; traces go to ``/v1/traces`` there, or to the next in its place."""
+    otlp_traces_endpoint: str = Field("", validation_alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    otlp_headers: str = Field("", validation_alias="OTEL_EXPORTER_OTLP_HEADERS", repr=False)
+    otel_service: str = Field("gateway", validation_alias="OTEL_SERVICE_NAME")
     recordings_url: str = Field("", validation_alias="GATEWAY_RECORDINGS_URL", repr=False)
     database_url: str = Field("", validation_alias="DATABASE_URL", repr=False)
     token: str = Field("", validation_alias="GATEWAY_TOKEN", repr=False)
@@ -176,6 +181,8 @@ def _faults(settings: Settings) -> list[str]:
         ("GATEWAY_STREAM_URL", settings.stream_url, {"http", "https", "ws", "wss"}),
         ("TWILIO_API_BASE_URL", settings.twilio_api_base_url, {"http", "https"}),
         ("OPENAI_REALTIME_URL", settings.openai_realtime_url, {"ws", "wss"}),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", settings.otlp_endpoint, {"http", "https"}),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", settings.otlp_traces_endpoint, {"http", "https"}),
         ("GATEWAY_OUTCOME_URL", settings.outcome_url, {"http", "https"}),
         ("GATEWAY_SMTP_URL", settings.smtp_url, {"smtp", "smtps"}),
     ):
