@@ -81,7 +81,8 @@ class TwilioStream:
         self._overrun = False
         self._marks_out = 0
         self._emit: Emit | None = None
-        self._early: list[bytes] = []
+        self._early: list[bytes | None] = []
+        """What came before anybody took events, in order; None is a binary message."""
         self._cause: StopCause | None = None
         self._code: int | None = None
         self._over = asyncio.Event()
@@ -100,7 +101,10 @@ class TwilioStream:
         self._emit = emit
         early, self._early = self._early, []
         for message in early:
-            self.feed(message)
+            if message is None:
+                self.feed_binary()
+            else:
+                self.feed(message)
         try:
             await self._over.wait()
         finally:
@@ -209,7 +213,9 @@ class TwilioStream:
 
     def feed_binary(self) -> None:
         """Take a binary message, of which there are none."""
-        if self._emit is not None and self._cause is None:
+        if self._emit is None:
+            self._early.append(None)
+        elif self._cause is None:
             self._refuse(self._emit, "a binary message", UNSUPPORTED)
 
     def lost(self) -> None:

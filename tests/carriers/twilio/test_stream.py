@@ -107,9 +107,9 @@ async def test_every_message_becomes_its_event_at_once(socket, stream, events, w
 
 
 async def test_what_comes_before_it_runs_is_kept_in_order(stream, events, wire):
-    feed(stream, wire.media(timestamp=20), wire.dtmf("1"), wire.media(timestamp=40), wire.stop())
+    feed(stream, wire.media(timestamp=20), wire.dtmf("1"), BINARY, wire.media(timestamp=40), wire.stop())
     await stream.run(events.append)
-    assert [type(event) for event in events] == [CallerAudio, DigitPressed, CallerAudio, StreamStopped]
+    assert [type(event) for event in events] == [CallerAudio, DigitPressed, MessageRefused, CallerAudio, StreamStopped]
 
 
 async def test_a_socket_that_breaks(stream, events, wire):
