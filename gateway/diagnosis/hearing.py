@@ -18,14 +18,15 @@ TEXT_COMES = 5.0
 NOBODY_SPEAKS = 10.0
 """Seconds without a sound of the caller, after the agent was heard, that are more than thinking about an answer."""
 QUIET_DBFS = -45.0
-"""Speech below this is hard to hear: the loudest twentieth of real callers' speech, telephone recordings of ours, lies
-between -8 and -30 dB; ITU-T G.712's nominal level is -26."""
+"""Speech below this is hard to hear: a judgement, 20 dB under the softest of the recorded people in ``tests/speech``,
+whose loudest twentieth reaches -10 to -23 dB."""
 SILENT_DBFS = -65.0
 """Nothing but the noise of mu-law itself."""
 ENOUGH = 5.0
 """Seconds of a recording from which a level can be told."""
 LIKE = 0.7
-"""Correlation of both channels' levels from which one is an echo of the other; two people's stays below 0.4."""
+"""Correlation of both channels' levels from which one is an echo of the other. Of 40 pairs mixed from the recorded
+people in ``tests/speech`` none came over 0.5; the same speech 20 dB softer and 0.2 s later, over noise, over 0.9."""
 _HELLO = re.compile(
     r"\b(hello|are you (still )?there|can you hear me|i can'?t hear|anybody there|hallo|sind sie (noch )?da|"
     r"hören sie mich|allô|vous m'entendez|pronto|mi sente|mi senti|me oye|me escucha|alô|алло|вы меня слышите)\b",
