@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli.show import print_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from gateway.carriers.twilio.alerts import Explained
     from gateway.diagnosis.case import Case
     from gateway.diagnosis.finding import Finding
+    from gateway.store.log import Header, Line
 
 
 def register(app: typer.Typer) -> None:
@@ -67,7 +68,7 @@ def why(
         raise typer.Exit(1)
 
 
-def _case(read: Any) -> tuple[Case, Mapping[str, object]]:
+def _case(read: Callable[[], Iterator[Line]]) -> tuple[Case, Mapping[str, object]]:
     """Return the call's case, and the settings that are known: those of the record, and of the line's files."""
     from gateway.cli.recorded import recordings  # noqa: PLC0415
     from gateway.diagnosis.case import case_of  # noqa: PLC0415
@@ -80,7 +81,7 @@ def _case(read: Any) -> tuple[Case, Mapping[str, object]]:
     return case_of(read(), listen(kept) if kept is not None else None, known), known
 
 
-def _settings(header: Any) -> dict[str, object]:
+def _settings(header: Header) -> dict[str, object]:
     """What the line's files say now, and over it what the record knows of then."""
     from gateway.cli.records import read_loosely  # noqa: PLC0415
     from gateway.config.loader import load  # noqa: PLC0415

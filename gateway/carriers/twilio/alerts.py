@@ -47,6 +47,7 @@ _MEANING: Final[dict[str, tuple[str, str]]] = {
         "the webhook was redirected too often",
         "no redirects in front of the gateway: https and path as they are",
     ),
+    "11216": ("the webhook was answered with a redirect that is none", "no redirects in front of the gateway"),
     "11217": (
         "the webhook was answered with a 4xx or 5xx status",
         "403: the signature (see the log's hint); else " + _SERVED,
@@ -60,7 +61,10 @@ _MEANING: Final[dict[str, tuple[str, str]]] = {
     "12200": ("the webhook's answer is no TwiML that Twilio knows", "the document in twiml/: `gateway check`"),
     "12300": ("the webhook's answer has the wrong Content-Type", "what answered was not the gateway: see the URL"),
     "13224": ("the number to be dialled is not valid", "the number under transfer:"),
-    "13225": ("the number to be dialled is not permitted", "Twilio's geographic permissions, or the number"),
+    "13225": (
+        "Twilio blocks calls to the number to be dialled: fraud risk, regulation, or no customer profile for +1",
+        "another target under transfer:, or Twilio's support",
+    ),
     "21220": ("the call was over when it was to be changed", "nothing: the caller was faster"),
     "31900": ("the media stream failed for a reason unknown to Twilio", _SERVED),
     "31901": ("the media stream's connection timed out", "a firewall, or a tunnel that does not pass WebSockets"),

@@ -184,7 +184,10 @@ class Rest:
             update(entry, fields)
         return JSONResponse(shown(self._account, entry))
 
-    def _alerts(self, _request: Request, _fields: dict[str, str]) -> Response:
+    def _alerts(self, request: Request, _fields: dict[str, str]) -> Response:
+        size, page = int(request.query_params.get("PageSize", 50)), int(request.query_params.get("Page", 0))
+        raised = self._account.alerts[::-1]
+        following = str(request.url.include_query_params(PageSize=size, Page=page + 1))
         alerts = [
             {
                 "sid": alert.sid,
@@ -197,11 +200,11 @@ class Rest:
                 "date_generated": alert.at.isoformat(timespec="seconds").replace("+00:00", "Z"),
                 "more_info": f"https://www.twilio.com/docs/errors/{alert.code}",
             }
-            for alert in reversed(self._account.alerts)
+            for alert in raised[page * size : (page + 1) * size]
         ]
-        return JSONResponse(
-            {"alerts": alerts, "meta": {"key": "alerts", "page": 0, "page_size": 50, "next_page_url": None}}
-        )
+        next_page_url = following if len(raised) > (page + 1) * size else None
+        meta = {"key": "alerts", "page": page, "page_size": size, "next_page_url": next_page_url}
+        return JSONResponse({"alerts": alerts, "meta": meta})
 
 
 def shown_call(call: PhoneCall) -> dict[str, Any]:
