@@ -50,7 +50,7 @@ def replay(
         found = compare(lines, policy)
     except LogError as error:
         typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(2) from None
     if json:
         for turn in found.turns:
             print_line(asdict(turn))
