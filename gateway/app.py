@@ -44,7 +44,8 @@ from gateway.realtime.toolsloop import ToolsLoop
 from gateway.settings import Settings
 from gateway.store.changes import Changes
 from gateway.store.database import Database, database_url
-from gateway.store.log import Header, LogWriter, Tap
+from gateway.store.log import LogWriter, Tap
+from gateway.store.logfile import Header
 from gateway.store.meter import Meter
 from gateway.store.overrides import Overrides
 from gateway.store.projector import Projector

@@ -39,7 +39,8 @@ from gateway.config.returns import may_return
 from gateway.config.schema import NOT_NEEDED, LineConfig
 from gateway.config.units import in_seconds
 from gateway.errors import TokenError
-from gateway.store.log import CallLog, Header, LogWriter, Tap
+from gateway.store.log import CallLog, LogWriter, Tap
+from gateway.store.logfile import Header
 from gateway.store.recording.recorder import MASKED, PAUSED, RESUMED
 from gateway.store.recording.shelf import Recordings
 from gateway.tools.context import ToolContext

@@ -20,7 +20,8 @@ from gateway.call.commands import Finish, Mark
 from gateway.call.policy import Policy, Target
 from gateway.exchange import new_call_id
 from gateway.store.database import Database
-from gateway.store.log import Header, LogWriter, silent_payload
+from gateway.store.log import LogWriter
+from gateway.store.logfile import Header, silent_payload
 from gateway.store.schema import upgrade
 
 

@@ -31,7 +31,8 @@ from gateway.config.directory import Directory
 from gateway.config.loader import load
 from gateway.errors import TokenError
 from gateway.exchange import Exchange
-from gateway.store.log import Closed, Entry, Header, LogWriter, Note, read_log
+from gateway.store.log import LogWriter
+from gateway.store.logfile import Closed, Entry, Header, Note, read_log
 from gateway.store.recording.shelf import Recordings
 
 pytestmark = pytest.mark.anyio

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from gateway.errors import LogError
 from gateway.store import tables
 from gateway.store.database import Database
-from gateway.store.log import path_of, read_lines, read_log
+from gateway.store.logfile import path_of, read_lines, read_log
 from gateway.store.projection import Projection, Row, Rows
 from gateway.store.records import closed_calls, is_closed, merge, replace_call, save
 from gateway.store.recovery import close_lost, logs_of

@@ -10,8 +10,8 @@ import structlog
 from gateway.call.call import Call
 from gateway.call.reason import EndReason
 from gateway.errors import LogError
-from gateway.store.log import Closed, Entry, Header, path_of, read_log
 from gateway.store.log_file import append_closed
+from gateway.store.logfile import Closed, Entry, Header, path_of, read_log
 from gateway.store.node import forget_dead, lives
 from gateway.store.projection import Projection
 

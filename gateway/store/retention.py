@@ -20,7 +20,7 @@ from gateway.config.units import in_seconds
 from gateway.errors import StoreError
 from gateway.store import audit
 from gateway.store.database import Database
-from gateway.store.log import path_of
+from gateway.store.logfile import path_of
 from gateway.store.recording.shelf import Recordings
 from gateway.store.records import remove_deliveries, remove_rows, remove_words
 from gateway.store.tables import calls, holds, recordings, tombstones

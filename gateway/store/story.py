@@ -14,7 +14,7 @@ from gateway.call import events as e
 from gateway.call.reason import EndReason
 from gateway.call.turns import Turn
 from gateway.errors import LogError
-from gateway.store.log import Closed, Entry, Header, Line, Note, Settled
+from gateway.store.logfile import Closed, Entry, Header, Line, Note, Settled
 
 Outcome: TypeAlias = Literal["ok", "failed", "timed-out", "cancelled", "refused", "unended"]
 _FAILURES: tuple[tuple[str, Outcome], ...] = (

@@ -8,7 +8,8 @@ from gateway.call.policy import Policy
 from gateway.call.reason import EndReason
 from gateway.errors import LogError
 from gateway.store.follow import appearing, follow
-from gateway.store.log import Closed, Entry, Header, LogWriter
+from gateway.store.log import LogWriter
+from gateway.store.logfile import Closed, Entry, Header
 
 pytestmark = pytest.mark.anyio
 HEADER = Header("c1", "CA1", "desk", "hash", "0", 0.0, 0.0, Policy("desk"), {})

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from gateway.call.events import DigitPressed, ToolEnded
 from gateway.call.policy import Policy
 from gateway.call.reason import EndReason
-from gateway.store.log import Closed, Entry, Header, LogWriter, Note, read_log
+from gateway.store.log import LogWriter
+from gateway.store.logfile import Closed, Entry, Header, Note, read_log
 
 HEADER = Header("c1", "CA1", "desk", "hash", "0", 0.0, 0.0, Policy("desk"), {})
 END = EndReason("success", "done")

@@ -10,7 +10,8 @@ from gateway.call import events as e
 from gateway.call.call import Call
 from gateway.call.plan import Connect, Say
 from gateway.call.policy import Policy, Target
-from gateway.store.log import Header, LogWriter
+from gateway.store.log import LogWriter
+from gateway.store.logfile import Header
 from gateway.web import live as live_module
 from gateway.web.live import QUIET, follow, plan_state, server_sent
 
