@@ -1,5 +1,6 @@
 """What the end-to-end tests share: carrier, gateway process and model, all of them real and joined by sockets."""
 
+import gc
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -97,13 +98,27 @@ class World:
 
     @staticmethod
     def truncation(caller: ScriptedCaller, session: ModelSession, clear: Cleared) -> tuple[float, float]:
-        """What the model was told of the item that a clear cut, and what its caller had heard of it: milliseconds."""
-        frames = {frame.seq: frame.at / 8 for frame in decode_frames(caller.heard) if frame.tag == session.number}
-        first = {item.id: item.content[0].first_frame or 0 for item in session.items if item.role == "assistant"}
-        told = {event["item_id"]: event["audio_end_ms"] for event in session.events("conversation.item.truncate")}
-        begun = {item: frames[first[item]] for item in told if item in first and first[item] in frames}
-        at_ear = max((item for item in begun if begun[item] <= clear.at_ms), key=lambda item: begun[item])
-        return told[at_ear], clear.at_ms - begun[at_ear]
+        """How far the model remembers the answer that a clear cut, and how far the caller heard it.
+
+        Both are milliseconds in all that the model has made: where one item ends and the next begins is one place.
+        """
+        heard = [frame for frame in decode_frames(caller.heard) if frame.tag == session.number]
+        last = max((frame for frame in heard if frame.at / 8 <= clear.at_ms), key=lambda frame: frame.seq)
+        truth = last.seq * 20 + min(clear.at_ms - last.at / 8, 20)
+        remembered = [
+            (part.first_frame, item.response_id, part.first_frame * 20 + part.duration_ms)
+            for item in session.items
+            for part in item.content
+            if part.first_frame is not None
+        ]
+        _, cut, _ = max(place for place in remembered if place[0] <= last.seq)
+        return max(end for _, response, end in remembered if response == cut), truth
+
+    @staticmethod
+    def lateness(caller: ScriptedCaller, clear: Cleared) -> float:
+        """By how much the carrier's own clock was not true around a clear, as it shares its machine: milliseconds."""
+        near = (frame for frame in caller.call.log.frames if clear.at_ms - 1000 <= frame.at_ms <= clear.at_ms + 100)
+        return max(frame.late_ms for frame in near)
 
     def session_of(self, tag: int) -> ModelSession:
         """The model's (last) session of the caller whose speech carries this tag."""
@@ -154,13 +169,27 @@ def add_numbers(twilio: FakeTwilio) -> None:
         )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def anyio_backend() -> str:
-    """One event loop for all of these tests, so that they can share a gateway that takes seconds to start."""
+    """One event loop for the tests of a module, so that they can share a gateway that takes seconds to start.
+
+    Not one for all modules: other tests start loops of their own, which a loop that goes on would forbid.
+    """
     return "asyncio"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(autouse=True)
+def steady() -> Iterator[None]:
+    """Collect garbage between tests: here it takes up to 0.4 s, in which no simulated carrier keeps its time."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    yield
+    gc.enable()
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="module")
 async def shared_world(anyio_backend, tmp_path_factory) -> AsyncIterator[World]:
     async with _begin(tmp_path_factory.mktemp("e2e") / "agents_config", behaviour=FAST) as world:
         yield world
