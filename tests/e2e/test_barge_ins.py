@@ -57,7 +57,8 @@ async def test_a_hundred_barge_ins(world):
         for tag in range(WITH_MARKS + WITHOUT):
             tasks.start_soon(one, tag)
 
-    off, unaided = {True: [], False: []}, []
+    off: dict[bool, list[float]] = {True: [], False: []}
+    unaided = []
     for tag, caller in callers.items():
         session, marks = world.session_of(tag), tag < WITH_MARKS
         assert len(caller.call.log.clears) == TIMES
