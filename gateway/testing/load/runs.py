@@ -87,12 +87,12 @@ class Window:
 async def run(plan: Plan, placing: Placing, say: Say) -> list[Window]:
     """Run all of a plan, and return its windows in order."""
     windows: list[Window] = []
-    with tempfile.TemporaryDirectory(prefix="gateway-bench-") as name:
-        folder = Path(name)
-        write_line(folder)
-        certificate = make_certificate(folder) if plan.tls else None
-        for number, program in enumerate(plan.programs, 1):
-            say(f"{program} (run {number} of {len(plan.programs)}): starting")
+    for number, program in enumerate(plan.programs, 1):
+        say(f"{program} (run {number} of {len(plan.programs)}): starting")
+        with tempfile.TemporaryDirectory(prefix="gateway-bench-") as name:
+            folder = Path(name)
+            write_line(folder)
+            certificate = make_certificate(folder) if plan.tls else None
             async with rig_for(program, plan, placing, folder, certificate) as rig:
                 windows += [replaced async for replaced in _windows(rig, plan, number, say)]
     return windows
