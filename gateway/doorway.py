@@ -7,6 +7,7 @@ server, so nobody is ever refused a connection in between.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 from typing import Final
@@ -38,7 +39,10 @@ class Doorway:
         try:
             self.socket = socket.create_server((host, port), family=family, backlog=BACKLOG)
         except OSError as error:
-            raise SettingsError(f"PORT, HOST: can't listen on {host}:{port}: {error.strerror}") from error
+            # Not strerror, to which create_server adds the address once more.
+            why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+            remedy = f"end what listens there, or choose another: PORT={port + 1}" if port else "see HOST"
+            raise SettingsError(f"PORT, HOST: can't listen on {host}:{port}: {why} ({remedy})") from error
         self.socket.setblocking(False)  # noqa: FBT003 - the only argument it has
         self._wake, self._waker = socket.socketpair()
         self._thread = threading.Thread(target=self._answer_all, name="doorway", daemon=True)

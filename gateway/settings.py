@@ -169,7 +169,21 @@ def _from_files(settings_cls: type[BaseSettings]) -> dict[str, str]:
 
 def _explain(fault: Any) -> str:
     name = fault["loc"][0] if fault["loc"] else "environment"
-    return f"{name}: {fault['msg']}"
+    given, limits = fault["input"], fault.get("ctx", {})
+    match fault["type"]:
+        case "int_parsing":
+            what = f"{given!r} is not a whole number"
+        case "float_parsing":
+            what = f"{given!r} is not a duration; write a number and ms, s, m or h, such as 30m"
+        case "less_than_equal":
+            what = f"{given} is too much; {limits['le']} is the most"
+        case "greater_than_equal":
+            what = f"{given} is too little; {limits['ge']} is the least"
+        case "literal_error":
+            what = f"{given!r} is none of {limits['expected'].replace(' or ', ', ')}"
+        case _:
+            what = fault["msg"]
+    return f"{name}: {what}"
 
 
 def _faults(settings: Settings) -> list[str]:
@@ -197,6 +211,9 @@ def _faults(settings: Settings) -> list[str]:
             faults.append("GATEWAY_PUBLIC_URL: required with TWILIO_AUTH_TOKEN; the https URL that Twilio calls")
         elif _is_plain(settings.public_url):
             faults.append("GATEWAY_PUBLIC_URL: must begin with https:// (Twilio signs and streams over TLS only)")
+        elif "/twilio" in urlsplit(settings.public_url).path:
+            host = settings.public_url.partition("/twilio")[0]
+            faults.append(f"GATEWAY_PUBLIC_URL: write {host} alone; what follows is added for each webhook")
         if not settings.secret_key:
             faults.append("GATEWAY_SECRET_KEY: required with TWILIO_AUTH_TOKEN; make one with: openssl rand -hex 32")
         elif len(settings.secret_key) < 16:  # noqa: PLR2004 - 128 bits, the least that HMAC-SHA256 keys should have

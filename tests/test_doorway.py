@@ -1,6 +1,7 @@
 """While the gateway starts, its port is open and says so."""
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -73,8 +74,12 @@ def test_closed_it_leaves_the_socket_to_who_takes_over(doorway):
 
 def test_a_port_that_is_taken_is_one_clear_line(doorway):
     port = doorway.socket.getsockname()[1]
-    with pytest.raises(SettingsError, match=f"PORT, HOST: can't listen on 127.0.0.1:{port}: Address already in use"):
+    with pytest.raises(SettingsError) as refused:
         Doorway("127.0.0.1", port)
+    assert str(refused.value) == (
+        f"PORT, HOST: can't listen on 127.0.0.1:{port}: Address already in use "
+        f"(end what listens there, or choose another: PORT={port + 1})"
+    )
 
 
 @pytest.mark.slow
@@ -84,8 +89,11 @@ def test_serve_listens_before_the_sdk_is_imported_and_never_refuses_a_connection
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    environment = {**os.environ, "PORT": str(port), "HOST": "127.0.0.1", "LOG_LEVEL": "warning", "OPENAI_API_KEY": "k"}
-    process = subprocess.Popen([sys.executable, "-m", "gateway", "serve"], cwd=tmp_path, env=environment)
+    environment = {"PATH": os.environ["PATH"], "PORT": str(port), "HOST": "127.0.0.1", "LOG_FORMAT": "json"}
+    said = tmp_path / "log"
+    with said.open("wb") as log:
+        command = [sys.executable, "-m", "gateway", "serve"]
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=log)
     try:
         seen: list[int] = []
         refused = 0
@@ -103,3 +111,10 @@ def test_serve_listens_before_the_sdk_is_imported_and_never_refuses_a_connection
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) in {0, -signal.SIGTERM}
+    told = [json.loads(line) for line in said.read_text().splitlines()]
+    [serving] = [each for each in told if each["event"] == "serving"]
+    assert (serving["port"], serving["lines"]) == (port, ["a"])
+    assert serving["calls_from"] == f"the softphone alone, at http://localhost:{port}/console/softphone"
+    missing = {each["name"]: (each["level"], each["remedy"]) for each in told if each["event"] == "setting"}
+    assert missing["OPENAI_API_KEY"] == ("warning", "set it; or OPENAI_REALTIME_URL to a local one")
+    assert missing["TWILIO_AUTH_TOKEN"] == ("info", "set it to take calls from Twilio")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from gateway.cli.records import Records, with_records
+
+if TYPE_CHECKING:
+    from gateway.app import Gateway
 
 
 def register(app: typer.Typer) -> None:
@@ -27,8 +32,29 @@ def serve() -> None:
 
     gateway = Gateway(settings, environment())
     server = GatewayServer(create_app(gateway), gateway.sockets, gateway.exchange, settings, gateway.watcher.ask)
-    server.once_started(doorway.close)
+
+    def started() -> None:
+        doorway.close()
+        _tell(gateway, doorway.socket.getsockname()[1])
+
+    server.once_started(started)
     server.run([doorway.socket])
+
+
+def _tell(gateway: Gateway, port: int) -> None:
+    """Say in the log what is answered from now on, and what is not, with the remedy."""
+    import structlog  # noqa: PLC0415 (each command imports what it needs, when it runs)
+
+    from gateway.checkup import here  # noqa: PLC0415
+
+    log, settings, directory = structlog.get_logger(), gateway.settings, gateway.watcher.current
+    taken = f"Twilio, at {settings.public_url}" if settings.answers_twilio or directory.accounts else ""
+    taken = taken or f"the softphone alone, at http://localhost:{port}/console/softphone"
+    log.info("serving", port=port, calls_from=taken, lines=sorted(directory.lines), snapshot=directory.hash)
+    for finding in here.keys(settings, directory):
+        if finding.state != "ok":
+            tell = log.info if finding.state == "left-out" else log.warning
+            tell("setting", name=finding.subject, found=finding.found, remedy=finding.remedy)
 
 
 async def _nothing(_records: Records) -> None:

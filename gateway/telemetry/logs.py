@@ -15,7 +15,11 @@ _SHOWN_AT_THE_END = 2
 
 def configure(level: str, style: Literal["json", "console"]) -> None:
     """Set up the logs of this process; everything goes to standard output's neighbour, stderr."""
-    renderer: Any = structlog.processors.JSONRenderer() if style == "json" else structlog.dev.ConsoleRenderer()
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if style == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
