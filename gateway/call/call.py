@@ -303,7 +303,7 @@ class Call:
                 heard_ms=self.playout.heard_ms(key),
                 generated_ms=self.playout.generated_ms(key),
             )
-            if ended is not None:
+            if self.playout.is_final(key):
                 del self._unsettled[key]
 
     def _moment(self, at_ms: int, now: float) -> float:

@@ -401,6 +401,11 @@ class Playout:
             return item.began  # what is learned of the line in between may differ by more than a syllable lasts
         return ended
 
+    def is_final(self, key: ItemKey) -> bool:
+        """Whether nothing that is still to come changes when the ear got this item: no echo, for one."""
+        item = self._items.get(key)
+        return item is None or (item.began is not None and item.ended is not None and item is not self._open)
+
     @property
     def placed(self) -> deque[Placed]:
         """What was learned of where audio is on the carrier's clock: always the same queue, for somebody to empty."""

@@ -96,18 +96,20 @@ class Turns:
     def agent_heard(
         self, item_id: str, *, began: float | None, ended: float | None, heard_ms: float, generated_ms: float
     ) -> Turn | None:
-        """Take the ledger's word on how much of an item reached the ear, and when."""
+        """Take the ledger's word on how much of an item reached the ear, and when; it may know better later."""
         turn = self._by_item.get(("agent", item_id))
         if turn is None:
             return None
+        known = replace(turn)
         turn.heard_ms, turn.generated_ms = heard_ms, generated_ms
         turn.heard = estimate_heard(turn.generated, generated_ms, heard_ms)
         if ended is not None:
             turn.ended = ended
             turn.cut = heard_ms < generated_ms - FRAME_MS
+        if began is not None and item_id in self._answered:
+            turn.waited_heard = began - self._answered[item_id]
+        if ended is not None and turn != known:
             self.settled[turn.speaker, item_id] = turn
-        if began is not None and turn.waited_heard is None and item_id in self._answered:
-            turn.waited_heard = began - self._answered.pop(item_id)
         return turn
 
     def of(self, item_id: str) -> Turn | None:

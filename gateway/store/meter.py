@@ -114,9 +114,13 @@ class Meter:
                 self._metrics.carrier_requests.labels(op, "asked").inc()
 
     def _settled(self, turn: Any) -> None:
-        wait = self._story.settle(turn)
-        if wait is not None and wait.playout is not None:
-            self._observe(wait)
+        if (wait := self._story.settle(turn)) is None:
+            return
+        # Late echoes may still correct this one; those before it are as they were.
+        for earlier in self._story.waits:
+            if earlier is wait:
+                return
+            self._observe(earlier)
 
     def _observe(self, wait: Wait) -> None:
         if wait.item_id in self._counted:

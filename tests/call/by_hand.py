@@ -24,6 +24,9 @@ class ByHand:
     """Feeds a call, keeps every command, and plays what it is told to play.
 
     The model's side answers an ``Interrupt`` at once, as the SDK does.
+
+    Attributes:
+        start_delay: seconds from the arrival of audio on an empty queue to its first sound.
     """
 
     def __init__(self, policy: Policy | None = None) -> None:
@@ -31,6 +34,7 @@ class ByHand:
         self.call = Call(policy or Policy("desk", greeting="Hello."), self.now)
         self.said: list[Command] = []
         self.stream = 0
+        self.start_delay = 0.0
         self._frames = 0
         self._began = 0.0
         self._end = 0.0
@@ -123,7 +127,8 @@ class ByHand:
     def _take(self, command: Command) -> None:
         match command:
             case Play(_, size):
-                self._end = max(self._end, self.now) + size / 8000
+                starts = self.now if self._end >= self.now else self.now + self.start_delay
+                self._end = max(self._end, starts) + size / 8000
             case Mark(name):
                 self._marks.append((max(self._end, self.now), name))
             case Clear():

@@ -432,6 +432,29 @@ def test_latencies_run_from_the_callers_last_sound_to_what_was_sent_and_heard(ca
     assert turn.waited_heard >= turn.waited_sent - 0.05
 
 
+def test_how_long_a_caller_waited_is_corrected_by_echoes_that_come_later(call):
+    call.answer(0.5)
+    call.run(2.0)
+    call.caller_speaks()
+    call.run(1.0)
+    call.caller_stops()
+    call.run(0.4)
+    call.start_delay = 0.6  # far more than is assumed, and more than was learned from the first answer
+    call.speak(0.5, "reply", "r2")
+    call.run(0.3)
+    call.tell(e.ResponseDone("r2", "completed"))  # by now the reply is believed to be heard
+    early = call.call.turns.of("reply")
+    assert early is not None
+    assert early.waited_heard == pytest.approx(early.waited_sent, abs=0.15)
+    call.call.turns.take_settled()
+    call.run(2.0)
+    [turn] = call.call.turns.take_settled()
+    assert turn.waited_heard == pytest.approx(turn.waited_sent + 0.6, abs=0.05)
+    assert turn.ended - turn.began > 1.0
+    call.run(2.0)
+    assert call.call.turns.take_settled() == []
+
+
 def test_a_late_transcription_finds_its_place(call):
     call.caller_speaks("first")
     call.caller_stops("first")
