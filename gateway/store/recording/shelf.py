@@ -6,6 +6,7 @@ the call is over. What could not be uploaded stays in the folder and is tried ag
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from dataclasses import dataclass
@@ -40,8 +41,6 @@ class Kept(Protocol):
         """Return the bytes from ``start`` to before ``end``."""
         ...
 
-    def delete(self) -> None: ...
-
 
 @dataclass(frozen=True, slots=True)
 class _File:
@@ -56,9 +55,6 @@ class _File:
             file.seek(start)
             return file.read(end - start)
 
-    def delete(self) -> None:
-        self.path.unlink(missing_ok=True)
-
 
 @dataclass(frozen=True, slots=True)
 class _Object:
@@ -71,11 +67,6 @@ class _Object:
 
         end = min(end, self.size)
         return bytes(obstore.get_range(self.store, self.name, start=start, end=end)) if start < end else b""
-
-    def delete(self) -> None:
-        import obstore  # noqa: PLC0415
-
-        obstore.delete(self.store, self.name)
 
 
 class Recordings:
@@ -97,6 +88,7 @@ class Recordings:
         self.folder = Path(unquote(parts.path)) if parts.scheme == "file" else folder
         self._store = _store(url) if url and parts.scheme != "file" else None
         self._finished: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._doubtful: set[str] = set()  # whose upload failed, or seemed to
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.failures = 0
@@ -142,6 +134,23 @@ class Recordings:
             return None
         return _Object(self._store, path.name, meta["size"])
 
+    def delete(self, call_id: str) -> bool:
+        """Remove a call's recording from wherever it is, and is just being put; false where there is none."""
+        there = self.find(call_id) is not None
+        path = self._path(call_id)
+        # The file first: who uploads it finds it gone then, and takes back what was uploaded; see _uploaded.
+        path.unlink(missing_ok=True)
+        if self._store is not None:
+            self._delete_object(path.name)
+        return there
+
+    def _delete_object(self, name: str) -> None:
+        import obstore  # noqa: PLC0415 - only where recordings are kept outside
+
+        assert self._store is not None  # noqa: S101 - asked only where there is one
+        with contextlib.suppress(FileNotFoundError):  # some stores say so
+            obstore.delete(self._store, name)
+
     def _path(self, call_id: str) -> Path:
         if not call_id or not call_id.replace("-", "").isalnum():
             raise ValueError(f"{call_id!r} is no call's id")
@@ -176,17 +185,27 @@ class Recordings:
         from obstore.exceptions import BaseError  # noqa: PLC0415
 
         path = self._path(call_id)
-        if not path.exists():
-            return True
         assert self._store is not None  # noqa: S101 - there is no thread without it
         try:
-            obstore.put(self._store, path.name, path, attributes={"Content-Type": "audio/wav"})
+            if path.exists():
+                obstore.put(self._store, path.name, path, attributes={"Content-Type": "audio/wav"})
+                self._uploaded(path)
+            elif call_id in self._doubtful:
+                self._delete_object(path.name)
         except (BaseError, OSError) as error:
             self.failures += 1
+            self._doubtful.add(call_id)
             log.warning("recording-not-uploaded", call_id=call_id, error=_first_line(error))
             return False
-        path.unlink(missing_ok=True)
+        self._doubtful.discard(call_id)
         return True
+
+    def _uploaded(self, path: Path) -> None:
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            # It was erased meanwhile, and must not come to stay where it was just put.
+            self._delete_object(path.name)
 
 
 def _store(url: str) -> ObjectStore:

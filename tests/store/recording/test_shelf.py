@@ -3,12 +3,14 @@
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import obstore
 import pytest
 
 from gateway.call.events import CallerAudio, StreamStarted
@@ -77,8 +79,9 @@ def test_a_folder_of_its_own(tmp_path: Path) -> None:
     assert kept.size == 58 + 100 * 320
     assert kept.read(0, 4) == b"RIFF"
     assert (tmp_path / "calls of today" / "call-1.wav").stat().st_size == kept.size
-    kept.delete()
+    assert recordings.delete("call-1")
     assert recordings.find("call-1") is None
+    assert not recordings.delete("call-1")
     recordings.stop()
 
 
@@ -102,10 +105,9 @@ def test_recordings_of_calls_that_are_over_move_to_the_store(tmp_path: Path, s3:
         assert kept.read(8, 16) == b"WAVEfmt "
         assert len(kept.read(size - 10, size + 10)) == 10
     assert recordings.find("never") is None
-    over = recordings.find("over")
-    assert over is not None
-    over.delete()
+    assert recordings.delete("over")
     assert recordings.find("over") is None
+    assert not recordings.delete("over")
     live.take([("closed", 1.0, EndReason("success", "x"), {})])
     recordings.stop()
     assert not list(tmp_path.glob("*.wav"))
@@ -122,6 +124,33 @@ def test_what_cannot_be_uploaded_stays_and_is_tried_again(tmp_path: Path, s3: st
     eventually(lambda: not list(tmp_path.glob("*.wav")))
     assert recordings.find("call-1") is not None
     recordings.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answer", ["stored", "stored, and the answer is lost"])
+def test_what_is_erased_while_it_is_uploaded_does_not_stay_in_the_store(
+    tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    recordings = Recordings(tmp_path, bucket(s3))
+    put, deleted = obstore.put, threading.Event()
+
+    def slowly(store: Any, name: str, file: Path, **options: Any) -> Any:
+        """Put the object, and have the recording erased before anybody knows that it is there."""
+        put_at = put(store, name, file, **options)
+        if not deleted.is_set():
+            assert recordings.delete("call-1")
+            deleted.set()
+            put(store, name, b"RIFF", **options)  # what was on its way arrives after the erasure
+            if answer != "stored":
+                raise OSError("no answer")
+        return put_at
+
+    monkeypatch.setattr(obstore, "put", slowly)
+    recordings.start()
+    record(recordings, "call-1")
+    assert deleted.wait(20)
+    recordings.stop()
+    assert recordings.find("call-1") is None
 
 
 def test_ids_are_no_paths(tmp_path: Path) -> None:
