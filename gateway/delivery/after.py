@@ -27,6 +27,7 @@ from gateway.store.calls import first_id, get_call, turns_of
 from gateway.store.database import Database
 from gateway.store.log_file import append_note
 from gateway.store.projector import Projector
+from gateway.store.records import ended_of
 
 WAITING = 10_000
 """Calls that may wait for this at once; more are found at the next start."""
@@ -121,6 +122,8 @@ class AfterCalls:
                 await self._find_out(line, call, turns)
             if line.deliver:
                 async with self._database.write() as connection:
+                    if await ended_of(connection, over.call_id) is None:
+                        return  # erased meanwhile
                     for told_of, body in news_of(call):
                         for to in line.deliver:
                             if told_of == "message.taken" or not to.messages_only:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import anyio
 from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -15,6 +16,8 @@ from gateway.errors import StoreError
 
 BUSY = 10_000
 """Milliseconds that a writer waits for another one (SQLite has one at a time)."""
+CHECKPOINT, CHECKPOINTS = 250, 40
+"""Milliseconds that a try to empty SQLite's log waits for those who read, and tries."""
 
 
 class Database:
@@ -96,13 +99,41 @@ class Database:
         return engine
 
     async def scrub(self) -> None:
-        """Leave nothing of deleted rows in the database's files, as far as the database can be told to."""
+        """Leave nothing of deleted rows in the database's files, as far as the database can be told to.
+
+        Raises:
+            StoreError: somebody reads so long that SQLite's log can't be emptied.
+        """
         async with self.alone() as connection:
-            if self.is_sqlite:
-                await connection.execute(text("INSERT INTO transcripts_words (transcripts_words) VALUES ('optimize')"))
-                await connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
-            else:
+            if not self.is_sqlite:
                 await connection.execute(text("VACUUM"))
+                return
+            await connection.execute(text("INSERT INTO transcripts_words (transcripts_words) VALUES ('optimize')"))
+        await self.checkpoint()
+
+    async def checkpoint(self) -> None:
+        """Empty SQLite's write-ahead log, which still holds what was there before rows were deleted.
+
+        Raises:
+            StoreError: somebody reads for so long that it can't be emptied.
+        """
+        if not self.is_sqlite:
+            return
+        async with self.alone() as connection:
+            # While it waits nobody can write, so it waits briefly, and often.
+            await connection.execute(text(f"PRAGMA busy_timeout={CHECKPOINT}"))
+            try:
+                for _ in range(CHECKPOINTS):
+                    busy, _, _ = (await connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))).one()
+                    if not busy:
+                        return
+                    await anyio.sleep(CHECKPOINT / 1000)
+            finally:
+                await connection.execute(text(f"PRAGMA busy_timeout={BUSY}"))
+        raise StoreError(
+            f"{self.url.database}-wal still holds what was removed, as another program reads the database for long:"
+            " end that program, and run gateway purge"
+        )
 
 
 def database_url(url: str, data_dir: Path) -> str:

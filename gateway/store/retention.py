@@ -67,14 +67,7 @@ class Shelf:
 
     async def remove_recording(self, call_id: str) -> bool:
         """Remove a recording from wherever it is; false where there is none."""
-
-        def work() -> bool:
-            kept = self.recordings.find(call_id)
-            if kept is not None:
-                kept.delete()
-            return kept is not None
-
-        return await anyio.to_thread.run_sync(work)
+        return await anyio.to_thread.run_sync(self.recordings.delete, call_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +82,11 @@ class Retention:
     keep: Mapping[str, Keep] = field(default_factory=dict)
 
     async def run(self, *, by: str) -> Purged:
-        """Remove what lines keep no longer; what is held stays."""
+        """Remove what lines keep no longer; what is held stays.
+
+        Raises:
+            StoreError: what was removed, now or before, is still in a file of the database.
+        """
         now = time.time()
         async with self.shelf.database.read() as connection:
             words = await self._due(connection, _words_due(now, self.keep))
@@ -109,10 +106,16 @@ class Retention:
                     }
                     await audit.note(connection, by, "retention-ran", line=line, detail=counts)
             await self.shelf.database.scrub()
+        else:
+            await self.shelf.database.checkpoint()  # where an erasure could not
         return Purged(len(words), len(heard))
 
     async def older_than(self, seconds: float, *, by: str) -> Purged:
-        """Remove whole calls that ended so long ago; what is held stays."""
+        """Remove whole calls that ended so long ago; what is held stays.
+
+        Raises:
+            StoreError: what was removed is still in a file of the database.
+        """
         over = calls.c.ended.is_not(None) & (calls.c.ended < time.time() - seconds)
         async with self.shelf.database.read() as connection:
             due = await self._due(connection, over)
@@ -139,6 +142,8 @@ async def every_hour(retention: Callable[[], Retention]) -> None:
     while True:
         try:
             await retention().run(by="gateway")
+        except StoreError as error:
+            log.error("retention-failed", error=str(error))  # noqa: TRY400 - tried again
         except (SQLAlchemyError, OSError) as error:
             log.error("retention-failed", error=type(error).__name__)  # noqa: TRY400 - tried again
         await anyio.sleep(3600)
@@ -149,6 +154,9 @@ async def erase(shelf: Shelf, call_ids: Iterable[str], *, by: str, why: str) -> 
 
     Returns:
         The ids of those that were erased, and of those that were not: held, or still live.
+
+    Raises:
+        StoreError: they are erased, and still in a file of the database.
     """
     wanted = [*dict.fromkeys(call_ids)]
     free = calls.c.ended.is_not(None) & ~_is_held()

@@ -4,6 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import anyio
 import pytest
 from sqlalchemy import select, text
 
@@ -137,6 +138,37 @@ async def test_an_erasure_leaves_a_tombstone_and_nothing_else(shelf, writer, who
             assert number not in str(rows), table.name
             named = table in (tables.tombstones, tables.audit)
             assert (call.call_id in str(rows)) == named, table.name
+
+
+async def test_what_is_erased_while_somebody_reads_is_not_left_in_the_databases_log(
+    shelf, writer, whole, url, tmp_path, monkeypatch
+):
+    if url.startswith("postgresql"):
+        pytest.skip("PostgreSQL has no such log")
+    call = await recorded(shelf, whole)
+    await filled(shelf, writer)
+    log = tmp_path / f"{Path(shelf.database.url.database).name}-wal"
+    assert b"umbrella" in log.read_bytes()
+    async with shelf.database.read() as connection:
+        await get_call(connection, call.call_id)  # and goes on to see the database as it is now
+        async with anyio.create_task_group() as tasks:
+
+            async def stop_reading():
+                await anyio.sleep(0.8)
+                await connection.rollback()
+
+            tasks.start_soon(stop_reading)
+            await retention.erase(shelf, [call.call_id], by="tests", why="asked")
+        assert log.read_bytes() == b""
+        monkeypatch.setattr("gateway.store.database.CHECKPOINTS", 2)
+        await get_call(connection, call.call_id)
+        async with shelf.database.write() as other:
+            await audit.note(other, "tests", "call-ended", subject="x")
+        with pytest.raises(StoreError, match="run gateway purge"):
+            await shelf.database.checkpoint()
+        assert log.read_bytes() != b""
+    await Retention(shelf).run(by="tests")
+    assert log.read_bytes() == b""
 
 
 async def remains(shelf, url, folder, request):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from gateway.errors import StoreError
 from gateway.store import calls as records
 from gateway.store.calls import CallFilter
 from gateway.store.database import Database
@@ -31,7 +32,11 @@ class CallsApi:
                 "Erase a call for good: its records, its log, its recording.",
                 self._erase,
                 models.Accepted,
-                refusals=(NO_SUCH_CALL, (409, "The call is held, or lives.")),
+                refusals=(
+                    NO_SUCH_CALL,
+                    (409, "The call is held, or lives."),
+                    (503, "The call is erased, and yet still in a file of the database, which somebody reads."),
+                ),
             ),
             Operation(
                 "get",
@@ -98,7 +103,10 @@ class CallsApi:
             known = await records.get_call(connection, call_id)
         if known is None:
             raise await no_such_call(self._database, call_id)
-        erased, _ = await erase(self._shelf, [call_id], by=asked.actor, why="asked by the API")
+        try:
+            erased, _ = await erase(self._shelf, [call_id], by=asked.actor, why="asked by the API")
+        except StoreError as error:
+            raise Refused(503, "still-in-a-file", str(error)) from error
         if not erased:
             raise Refused(409, "held-or-live", "The call is held, or lives.")
         return models.Accepted()
