@@ -28,7 +28,7 @@ from gateway.carriers.twilio.signature import Verifier
 from gateway.carriers.twilio.twiml import Links
 from gateway.carriers.twilio.upgrade import MediaSocket
 from gateway.carriers.twilio.webhooks import Webhooks
-from gateway.config.costs import price
+from gateway.config.costs import price, price_afterwards
 from gateway.config.directory import Directory
 from gateway.config.loader import load
 from gateway.config.numbers import Account
@@ -87,7 +87,12 @@ class Gateway:
         self.http = httpx2.AsyncClient()
         url = database_url(settings.database_url, settings.data_dir)
         self.database = Database(url)
-        self.projector = Projector(url, settings.data_dir / "calls", self._over)
+        self.projector = Projector(
+            url,
+            settings.data_dir / "calls",
+            self._over,
+            price=partial(price_afterwards, settings.openai_realtime_url, self.watcher.current),
+        )
         self.logs = LogWriter(settings.data_dir / "calls", told=self.projector.told)
         self.metrics = Metrics(
             platform.node(), lambda: load_of(self.exchange, self.watcher, self.logs, self.recordings)

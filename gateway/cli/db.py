@@ -64,7 +64,7 @@ def rebuild(*, json: Json = False) -> None:
     from gateway.store.rebuild import rebuild as make_again  # noqa: PLC0415 - heavy
 
     async def work(records: Records) -> Rebuilt:
-        return await make_again(records.database, records.logs)
+        return await make_again(records.database, records.logs, records.price)
 
     rebuilt = with_records(work)
     if json:

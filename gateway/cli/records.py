@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +54,15 @@ class Records:
 
         directory = self.directory()
         return {} if directory is None else keep_of(directory)
+
+    def price(self, line: str, usage: Mapping[str, int], seconds: float) -> Mapping[str, Any] | None:
+        """Return what a call cost whose process died; None where that can't be said."""
+        from gateway.config.costs import price_afterwards  # noqa: PLC0415 - heavy
+
+        directory = self.directory()
+        if directory is None:
+            return None
+        return price_afterwards(self.settings.openai_realtime_url, directory, line, usage, seconds)
 
     def settings_of(self, line: str) -> dict[str, Any] | None:
         """Return what is in effect on a line; None where there is no such line."""

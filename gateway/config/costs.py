@@ -33,3 +33,12 @@ def price(
         return None
     cost = directory.prices.cost(line.model.name, usage, seconds)
     return None if cost is None else {"total": cost.total, **asdict(cost)}
+
+
+def price_afterwards(
+    realtime_url: str, directory: Directory, line: str, usage: Mapping[str, int], seconds: float
+) -> Mapping[str, Any] | None:
+    """Do the same for a call of which only the line's id is known; None too where there is no such line any more."""
+    if line not in directory.lines:
+        return None
+    return price(realtime_url, directory, directory.lines[line], usage, seconds)

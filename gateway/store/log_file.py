@@ -28,14 +28,16 @@ def append_note(folder: Path, call_id: str, at: float, what: str, details: Mappi
     return line
 
 
-def append_closed(path: Path, closed: Closed) -> None:
-    """Close a log whose process did not live to do so.
+def append_closed(path: Path, closed: Closed, cost: Mapping[str, Any] | None = None) -> None:
+    """Close a log whose process did not live to do so, with a note of what the call cost where that is known.
 
     Raises:
         LogError: the log is gone or can't be written.
     """
     summary = {"usage": closed.usage, "turns": closed.turns}
-    _append(path, encode(("closed", closed.at, closed.reason, summary)) + b"\n")
+    lines = [] if cost is None else [encode(("note", closed.at, "cost", cost))]
+    lines.append(encode(("closed", closed.at, closed.reason, summary)))
+    _append(path, b"".join(line + b"\n" for line in lines))
 
 
 def _append(path: Path, line: bytes) -> None:

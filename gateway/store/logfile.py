@@ -222,6 +222,22 @@ def path_of(folder: Path, call_id: str) -> Path:
     return folder / f"{call_id}.jsonl"
 
 
+def header_of(path: Path) -> Header:
+    """Return what a call's log begins with.
+
+    Raises:
+        LogError: the file can't be read, or does not begin with a header of this schema.
+    """
+    try:
+        with path.open("rb") as file:
+            first = next(read_lines(file.readline(), str(path)), None)
+    except OSError as error:
+        raise LogError(f"{path}: {error.strerror}") from error
+    if not isinstance(first, Header):
+        raise LogError(f"{path}: the log does not begin with a header")
+    return first
+
+
 def read_log(path: Path, *, audio: bool = True) -> Iterator[Line]:
     """Read a call's log back; what a crash tore is left out.
 

@@ -315,7 +315,10 @@ class Projection:
         )
 
     def _note(self, at: float, what: str, details: dict[str, Any]) -> None:
-        number = len(self._rows[tables.notes]) + 1
+        notes = self._rows[tables.notes]
+        if any((row["at"], row["what"], row["details"]) == (at, what, details) for row in notes.values()):
+            return  # told before
+        number = len(notes) + 1
         self._put(tables.notes, number, number=number, at=at, what=what, details=details)
         match what:
             case "outcome":
@@ -334,10 +337,11 @@ class Projection:
                     keep_until=None,
                 )
             case "cost":
-                self._set(cost=details["total"])
+                # Each process that carried the call says what its part of it cost.
+                self._set(cost=(self.call["cost"] or 0.0) + details["total"])
                 for kind, cost in details["usage"].items():
-                    if kind in self._rows[tables.usage]:
-                        self._put(tables.usage, kind, cost=cost)
+                    if (used := self._rows[tables.usage].get(kind)) is not None:
+                        self._put(tables.usage, kind, cost=(used["cost"] or 0.0) + cost)
             case _:
                 pass
 

@@ -20,10 +20,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from gateway.errors import LogError
 from gateway.store import tables
 from gateway.store.database import Database
-from gateway.store.logfile import path_of, read_lines, read_log
+from gateway.store.logfile import header_of, path_of, read_lines, read_log
 from gateway.store.projection import Projection, Row, Rows
-from gateway.store.records import closed_calls, is_closed, merge, replace_call, save
-from gateway.store.recovery import close_lost, logs_of
+from gateway.store.records import closed_calls, ended_of, merge, replace_call, save
+from gateway.store.recovery import Price, close_lost, logs_of, unpriced
 
 QUEUE = 10_000
 """Pieces of logs that wait at most."""
@@ -49,12 +49,14 @@ class Projector:
         url: the database, whose tables are of this version.
         folder: that of the logs.
         on_closed: told of calls that are over.
+        price: says what a call cost whose process died.
     """
 
-    def __init__(self, url: str, folder: Path, on_closed: OnClosed | None = None) -> None:
+    def __init__(self, url: str, folder: Path, on_closed: OnClosed | None = None, *, price: Price = unpriced) -> None:
         self._url = url
         self._folder = folder
         self._on_closed = on_closed
+        self._price = price
         self._queue: deque[tuple[str, bytes]] = deque()
         self._lock = threading.Lock()
         self._behind: set[str] = set()
@@ -108,7 +110,8 @@ class Projector:
     async def _recover(self, database: Database) -> None:
         async with database.read() as connection:
             closed = await closed_calls(connection)
-        for projection in close_lost(self._folder, [call_id for call_id in self._found if call_id not in closed]):
+        lost = [call_id for call_id in self._found if call_id not in closed]
+        for projection in close_lost(self._folder, lost, self._price):
             await self._store(database, projection.take(), replacing=projection.call["id"])
             self._announce([projection])
 
@@ -137,6 +140,7 @@ class Projector:
 
     def _project(self, call_id: str, lines: bytes) -> Projection:
         projection = self._calls.get(call_id)
+        is_new = projection is None
         if projection is None:
             projection = self._calls[call_id] = Projection()
         try:
@@ -144,12 +148,22 @@ class Projector:
                 projection.feed(line)
         except LogError as error:
             log.error("call-log-unreadable", call_id=call_id, error=str(error))  # noqa: TRY400 - no fault of ours
-        if not projection.known:
-            # A note of a call that is long over, or one whose beginning did not fit into the queue.
+        if not projection.known or (is_new and self._goes_on(call_id, projection)):
+            # A note of a call that is long over, or one whose beginning did not fit into the queue, or was another
+            # process's: the log has it all.
             del self._calls[call_id]
             with self._lock:
                 self._behind.add(call_id)
+            return Projection()
         return projection
+
+    def _goes_on(self, call_id: str, projection: Projection) -> bool:
+        """Say whether a call that is new here was begun by another process, which its log then begins with."""
+        try:
+            first = header_of(path_of(self._folder, call_id))
+        except LogError:
+            return False  # the disk is full, or the call was erased: what was told is all there is
+        return bool(first.node != projection.call["node"])
 
     async def _catch_up(self, database: Database, call_id: str) -> None:
         projection = Projection()
@@ -162,9 +176,9 @@ class Projector:
         if projection.known:
             self._calls[call_id] = projection
             async with database.read() as connection:
-                closed_before = await is_closed(connection, call_id)
+                ended_before = await ended_of(connection, call_id)
             await self._store(database, projection.take(), replacing=call_id)
-            self._announce([] if closed_before else [projection])
+            self._announce([] if ended_before == projection.call["ended"] else [projection])
 
     async def _store(self, database: Database, rows: Rows, *, replacing: str = "") -> None:
         """Write rows, for as long as it takes; a process that ends tries once, since the logs have them."""

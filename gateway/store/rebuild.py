@@ -10,7 +10,7 @@ import structlog
 from gateway.errors import LogError
 from gateway.store.database import Database
 from gateway.store.records import replace_call
-from gateway.store.recovery import logs_of, project
+from gateway.store.recovery import Price, logs_of, project, unpriced
 
 log = structlog.get_logger()
 
@@ -24,13 +24,19 @@ class Rebuilt:
     unreadable: tuple[str, ...]
 
 
-async def rebuild(database: Database, folder: Path) -> Rebuilt:
-    """Put rows made from the logs in place of those that are there; calls without a log keep theirs."""
+async def rebuild(database: Database, folder: Path, price: Price = unpriced) -> Rebuilt:
+    """Put rows made from the logs in place of those that are there; calls without a log keep theirs.
+
+    Args:
+        database: the records.
+        folder: that of the logs.
+        price: says what a call cost whose process died, and which is closed here.
+    """
     calls = live = 0
     unreadable = []
     for call_id in logs_of(folder):
         try:
-            projection = project(folder, call_id)
+            projection = project(folder, call_id, price)
         except LogError as error:
             unreadable.append(str(error))
             continue

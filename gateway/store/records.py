@@ -63,9 +63,10 @@ async def closed_calls(connection: AsyncConnection) -> frozenset[str]:
     return frozenset(found.scalars())
 
 
-async def is_closed(connection: AsyncConnection, call_id: str) -> bool:
+async def ended_of(connection: AsyncConnection, call_id: str) -> float | None:
+    """Return when a call ended, in Unix seconds; None where it is live or not known."""
     found = await connection.execute(select(tables.calls.c.ended).where(tables.calls.c.id == call_id))
-    return found.scalar() is not None
+    return found.scalar()
 
 
 def merge(into: Rows, rows: Rows) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import structlog
 
@@ -18,7 +19,15 @@ from gateway.store.projection import Projection
 LOST = EndReason("gateway", "process-lost")
 """The end of a call whose process died."""
 
+Price: TypeAlias = Callable[[str, Mapping[str, int], float], Mapping[str, Any] | None]
+"""Returns what a call cost (its note in the log) from its line, tokens and seconds; None where that can't be said."""
+
 log = structlog.get_logger()
+
+
+def unpriced(_line: str, _usage: Mapping[str, int], _seconds: float) -> Mapping[str, Any] | None:
+    """Know no price."""
+    return None
 
 
 def logs_of(folder: Path) -> list[str]:
@@ -26,8 +35,13 @@ def logs_of(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.jsonl"))
 
 
-def project(folder: Path, call_id: str) -> Projection | None:
+def project(folder: Path, call_id: str, price: Price = unpriced) -> Projection | None:
     """Make a call's rows from its log, closing it first where its process is dead.
+
+    Args:
+        folder: that of the logs.
+        call_id: the call.
+        price: says what a call cost whose process died.
 
     Returns:
         Its rows; or None where the log is empty, or is still written by a living process.
@@ -41,16 +55,17 @@ def project(folder: Path, call_id: str) -> Projection | None:
         return projection
     if lives(folder, projection.call["node"]):
         return None
-    append_closed(path, _end_of(path))
+    end = _end_of(path)
+    append_closed(path, end, price(projection.call["line"], end.usage, end.at))
     log.warning("call-closed", call_id=call_id, result=LOST.result, reason=LOST.reason)
     return _read(path)
 
 
-def close_lost(folder: Path, call_ids: Iterable[str]) -> Iterator[Projection]:
+def close_lost(folder: Path, call_ids: Iterable[str], price: Price = unpriced) -> Iterator[Projection]:
     """Return the rows of calls whose process is dead, closing those that it left open."""
     for call_id in call_ids:
         try:
-            projection = project(folder, call_id)
+            projection = project(folder, call_id, price)
         except LogError as error:
             log.error("call-log-unreadable", call_id=call_id, error=str(error))  # noqa: TRY400 - no fault of ours
             continue

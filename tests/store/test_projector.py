@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from gateway.call import events as e
 from gateway.store import tables
 from gateway.store.database import Database
+from gateway.store.log import LogWriter
 from gateway.store.log_file import append_note
 from gateway.store.projection import Row
 from gateway.store.projector import Projector
@@ -244,8 +245,6 @@ async def test_a_killed_process_leaves_a_closed_record(database, url, tmp_path):
 async def test_a_call_taken_up_by_another_process_is_one_call(database, url, tmp_path, writer, whole, talk):
     first = whole()
     writer.stop()
-    from gateway.store.log import LogWriter  # noqa: PLC0415
-
     second = LogWriter(writer.folder)
     second.start()
     call = talk(writer=second, call_id=first.call_id, wall=1_700_000_100.0)
@@ -259,6 +258,68 @@ async def test_a_call_taken_up_by_another_process_is_one_call(database, url, tmp
     assert row["ended_by"] == "operator"
     assert row["ended"] > 1_700_000_100
     assert len(await rows_of(database, tables.turns)) == 5
+
+
+async def test_a_call_taken_up_by_another_process_is_counted_on_while_it_lives(database, url, tmp_path, writer, talk):
+    first = talk()
+    first.begin()
+    first.answers("greet", "Hello, this is Acme.")
+    first.say(e.AgentChanged("triage", "seats"))
+    first.log.note(first.now, "cost", {"total": 0.25, "usage": {"output_tokens": 0.25}})
+    writer.stop()  # and nothing closed the log
+    second = LogWriter(writer.folder)
+    projector = Following(url, writer.folder)
+    second._told = projector.told
+    second.start()
+    projector.start()
+    call = talk(writer=second, call_id=first.call_id, wall=1_700_000_100.0)
+    call.begin()
+    call.answers("b1", "Hello again.")
+
+    async def there():
+        return len(await rows_of(database, tables.turns)) == 2
+
+    await until(there)
+    [row] = await rows_of(database, tables.calls)
+    assert (row["turns"], row["handoffs"], row["ended"], row["began"]) == (2, 1, None, 1_700_000_000.0)
+    call.answers("b2", "And again.")
+    call.log.note(call.now, "cost", {"total": 0.5, "usage": {"output_tokens": 0.5}})
+    call.ends()
+    second.stop()
+    projector.stop()
+    live = await everything(database)
+    [row] = live["calls"]
+    assert (row["turns"], row["handoffs"], row["visits"], row["cost"]) == (3, 1, 1, 0.75)
+    assert {used["kind"]: (used["amount"], used["cost"]) for used in live["usage"]} == {
+        "input_tokens": (30, None),
+        "output_tokens": (60, 0.75),
+    }
+    assert len(live["notes"]) == 2
+    assert [each["reason"] for each in projector.closed] == ["process-lost", "caller-hung-up"]
+    await rebuild(database, writer.folder)
+    assert await everything(database) == live
+
+
+async def test_a_call_whose_process_died_has_its_cost(database, url, writer, talk):
+    call = talk()
+    call.begin()
+    call.answers("greet", "Hello, this is Acme.")
+    writer.stop()
+    asked = []
+
+    def price(line, usage, seconds):
+        asked.append((line, dict(usage), seconds))
+        return {"total": 0.5, "usage": {"output_tokens": 0.4}, "carrier": 0.1, "as_of": "2026-11-24"}
+
+    projector = Projector(url, writer.folder, price=price)
+    projector.start()
+    projector.stop()
+    assert asked == [("desk", {"input_tokens": 10, "output_tokens": 20}, call.now)]
+    live = await everything(database)
+    assert (live["calls"][0]["reason"], live["calls"][0]["cost"]) == ("process-lost", 0.5)
+    assert [used["cost"] for used in live["usage"] if used["kind"] == "output_tokens"] == [0.4]
+    await rebuild(database, writer.folder)
+    assert await everything(database) == live
 
 
 async def test_what_no_text_may_hold_stops_no_records(database, projector, writer, whole, talk):
