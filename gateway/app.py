@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import anyio
@@ -65,13 +66,20 @@ log = structlog.get_logger()
 
 
 class Gateway:
-    """One node of the gateway, not yet running; ``variables`` fill in ``${NAME}`` in the files of lines.
+    """One node of the gateway, not yet running.
+
+    Args:
+        settings: of this node.
+        variables: fill in ``${NAME}`` in the files of lines.
+        warnings: what the log has warned of, by event, as it grows.
 
     Raises:
         ConfigError: the folder of lines has faults.
     """
 
-    def __init__(self, settings: Settings, variables: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: Settings, variables: Mapping[str, str], warnings: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
         self.settings = settings
         self._loop: asyncio.AbstractEventLoop | None = None
         self.tools = ToolsLoop()
@@ -95,7 +103,8 @@ class Gateway:
         )
         self.logs = LogWriter(settings.data_dir / "calls", told=self.projector.told)
         self.metrics = Metrics(
-            platform.node(), lambda: load_of(self.exchange, self.watcher, self.logs, self.recordings)
+            platform.node(),
+            lambda: load_of(self.exchange, self.watcher, self.logs, self.recordings, refusals.counts, warnings),
         )
         self.metrics.snapshot(self.watcher.current.hash, time.time())
         self.traces = self._traces()

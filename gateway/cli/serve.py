@@ -24,13 +24,13 @@ def serve() -> None:
     from gateway.telemetry import logs  # noqa: PLC0415
 
     settings = read_settings()
-    logs.configure(settings.log_level, settings.log_format)
+    tally = logs.configure(settings.log_level, settings.log_format)
     doorway = Doorway(settings.host, settings.port)
     with_records(_nothing)
     from gateway.app import Gateway, create_app  # noqa: PLC0415 (the Agents SDK takes seconds to import)
     from gateway.server import GatewayServer  # noqa: PLC0415
 
-    gateway = Gateway(settings, environment())
+    gateway = Gateway(settings, environment(), tally.counts)
     server = GatewayServer(create_app(gateway), gateway.sockets, gateway.exchange, settings, gateway.watcher.ask)
 
     def started() -> None:

@@ -94,10 +94,11 @@ async def connect(url: str, headers: Mapping[str, str], settings: Transport) -> 
         InvalidURI: the URL is none of a WebSocket.
         InvalidHandshake: the server answered, but not with a WebSocket.
     """
+    socket = ModelSocket(settings)
     try:
         async with asyncio.timeout(settings.open_timeout):
-            _, socket = await picows.ws_connect(
-                lambda: ModelSocket(settings),
+            await picows.ws_connect(
+                lambda: socket,
                 url,
                 ssl_context=settings.tls,
                 websocket_handshake_timeout=settings.open_timeout,  # it frees what a cancelled attempt leaves
@@ -113,7 +114,9 @@ async def connect(url: str, headers: Mapping[str, str], settings: Transport) -> 
         raise InvalidURI(url, str(error)) from error
     except picows.WSHandshakeError as error:
         raise _refused(error) from error
-    assert isinstance(socket, ModelSocket)  # noqa: S101 - what the factory makes
+    except BaseException:  # the caller hung up meanwhile: a connection that opens all the same would stay for ever
+        socket.abort()
+        raise
     return socket
 
 
@@ -145,6 +148,7 @@ class ModelSocket(WSListener):
         self._writable = asyncio.Event()
         self._writable.set()
         self._gone = asyncio.Event()
+        self._aborted = False
         self._parts: bytearray | None = None
         self._sent: Close | None = None
         self._received: Close | None = None
@@ -204,7 +208,8 @@ class ModelSocket(WSListener):
                 await self._transport.wait_disconnected()
 
     def abort(self) -> None:
-        """Cut the connection at once. Idempotent."""
+        """Cut the connection at once, or as soon as it opens. Idempotent."""
+        self._aborted = True
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
 
@@ -236,6 +241,8 @@ class ModelSocket(WSListener):
         """Be open."""
         self._transport = self._at_once = transport
         transport.underlying_transport.set_write_buffer_limits(high=_WRITE_BUFFER)
+        if self._aborted:
+            self.abort()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Take a frame of the protocol, which is nearly always a whole message."""

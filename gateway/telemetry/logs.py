@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections import Counter
 from typing import Any, Literal
 
 import structlog
@@ -11,10 +12,29 @@ import structlog
 PERSONAL = "pii_"
 """Keys that begin so hold a number, words or digits of a person, and are masked."""
 _SHOWN_AT_THE_END = 2
+_WARNINGS = frozenset({"warning", "error", "critical"})
 
 
-def configure(level: str, style: Literal["json", "console"]) -> None:
-    """Set up the logs of this process; everything goes to standard output's neighbour, stderr."""
+class Tally:
+    """Counts what the log warns of, for the metrics; a part of the chain that each line goes through.
+
+    Attributes:
+        counts: warnings and errors since the start, by event.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def __call__(self, _logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        """Count a line."""
+        if event["level"] in _WARNINGS:
+            self.counts[event["event"]] += 1
+        return event
+
+
+def configure(level: str, style: Literal["json", "console"]) -> Tally:
+    """Set up the logs of this process: everything goes to standard output's neighbour, stderr. Returns their tally."""
+    tally = Tally()
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if style == "json"
@@ -24,6 +44,7 @@ def configure(level: str, style: Literal["json", "console"]) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            tally,
             structlog.processors.TimeStamper(fmt="iso"),
             redact,
             structlog.processors.format_exc_info if style == "json" else _as_it_is,
@@ -33,6 +54,7 @@ def configure(level: str, style: Literal["json", "console"]) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    return tally
 
 
 def redact(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

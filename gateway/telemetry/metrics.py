@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
@@ -29,12 +29,18 @@ class Load:
         capacity: how many it can carry.
         draining: whether it takes no new ones.
         unwritten: how often something could not be written since the start: ``logs``, ``recordings``.
+        refused: requests without a signature of the carrier's, by kind: ``webhook``, ``websocket``.
+        warnings: what the log warned of since the start, by event.
+        tasks: asyncio's tasks; they return to where they were when calls are over.
     """
 
     live: Mapping[str, int]
     capacity: int
     draining: bool
     unwritten: Mapping[str, int] = field(default_factory=dict)
+    refused: Mapping[str, int] = field(default_factory=dict)
+    warnings: Mapping[str, int] = field(default_factory=dict)
+    tasks: int = 0
 
 
 class Metrics:
@@ -48,6 +54,7 @@ class Metrics:
     def __init__(self, node: str, load: Callable[[], Load]) -> None:
         registry = self._registry = CollectorRegistry()
         registry.register(_Now(node, load))
+        ProcessCollector(registry=registry)  # memory, open files and CPU, where the system has /proc
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"gateway_{name}", text, labels, registry=registry)
@@ -116,14 +123,20 @@ class _Now(Collector):
         for name, text, value in (
             ("gateway_calls_capacity", "Calls that this node can carry.", load.capacity),
             ("gateway_draining", "Whether this node takes no new calls.", int(load.draining)),
+            ("gateway_tasks", "Tasks of the event loop.", load.tasks),
         ):
             family = GaugeMetricFamily(name, text, labels=["node"])
             family.add_metric([self._node], value)
             yield family
-        lost = CounterMetricFamily("gateway_unwritten", "What could not be written, or moved.", labels=["what"])
-        for what, count in load.unwritten.items():
-            lost.add_metric([what], count)
-        yield lost
+        for name, text, label, counts in (
+            ("gateway_unwritten", "What could not be written, or moved.", "what", load.unwritten),
+            ("gateway_signatures_refused", "Requests that the carrier did not sign.", "kind", load.refused),
+            ("gateway_warnings", "What the log warned of.", "event", load.warnings),
+        ):
+            counter = CounterMetricFamily(name, text, labels=[label])
+            for what, count in counts.items():
+                counter.add_metric([what], count)
+            yield counter
 
 
 def bounded(code: str) -> str:

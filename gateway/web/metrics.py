@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -17,14 +19,24 @@ from gateway.store.recording.shelf import Recordings
 from gateway.telemetry.metrics import Load, Metrics
 
 
-def load_of(exchange: Exchange, watcher: Watcher, logs: LogWriter, recordings: Recordings) -> Load:
-    """Return what a node does right now, line by line, and what it could not write."""
+def load_of(
+    exchange: Exchange,
+    watcher: Watcher,
+    logs: LogWriter,
+    recordings: Recordings,
+    refused: Mapping[str, int],
+    warnings: Mapping[str, int],
+) -> Load:
+    """Return what a node does right now, line by line, what it could not write, refused and warned of."""
     live = Counter(call.line.id for call in exchange.calls)
     return Load(
         live={line: live[line] for line in sorted({*watcher.current.lines, *live})},
         capacity=exchange.admission.max_calls,
         draining=exchange.draining,
         unwritten={"logs": logs.failures, "recordings": recordings.failures},
+        refused=refused,
+        warnings=warnings,
+        tasks=len(asyncio.all_tasks()),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+from picows import WSTransport
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import (
     ConnectionClosed,
@@ -251,3 +252,40 @@ async def test_a_frame_out_of_place_ends_it() -> None:
             await socket.recv()
     assert caught.value.sent is not None
     assert caught.value.sent.code == 1002
+
+
+@pytest.mark.parametrize("opens", ["before it is given up", "after"])
+async def test_a_connection_that_is_given_up_while_it_opens_does_not_stay(
+    opens: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caller may hang up at any moment; the server must not be left with a session that nobody will ever end."""
+    asked, may_open, gone = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def hold(_connection: ServerConnection, _request: Any) -> None:
+        asked.set()
+        await may_open.wait()
+
+    async def peer(connection: ServerConnection) -> None:
+        await connection.wait_closed()
+        gone.set()
+
+    async with served(peer, process_request=hold) as url:
+        attempt = asyncio.create_task(connect(url, {}, Transport()))
+        await asked.wait()
+        if opens == "after":
+            attempt.cancel()
+            await asyncio.wait([attempt])
+            may_open.set()
+        else:
+            may_open.set()
+            connected = ModelSocket.on_ws_connected
+
+            def cancel_at_once(self: ModelSocket, transport: WSTransport) -> None:
+                connected(self, transport)
+                attempt.cancel()
+
+            monkeypatch.setattr(ModelSocket, "on_ws_connected", cancel_at_once)
+            await asyncio.wait([attempt])
+        assert attempt.cancelled()
+        with anyio.fail_after(2):
+            await gone.wait()

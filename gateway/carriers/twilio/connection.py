@@ -81,7 +81,7 @@ class MediaConnection(WSListener):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """Tell the stream that there is nobody any more."""
-        del transport
+        self._note_fault(transport)
         self._transport = None
         self._lose()
         self._parts = None
@@ -155,6 +155,13 @@ class MediaConnection(WSListener):
         log.warning("stream-refused", why=why)
         self.close(POLICY)
 
+    def _note_fault(self, transport: WSTransport) -> None:
+        """Log that picows closed by itself, as the peer broke the protocol."""
+        if transport.is_close_frame_sent and not self._closed:
+            self._closed = True
+            code = transport.close_handshake.sent.code  # type: ignore[union-attr]  # what was sent is known
+            log.warning("stream-refused", why=f"closed with {code}, as the protocol was broken")
+
     def _waited(self) -> None:
         self._refuse("no start in time")
 
@@ -165,6 +172,7 @@ class MediaConnection(WSListener):
         if transport.is_close_frame_sent and kind != WSMsgType.CLOSE:
             return  # what comes after a close, ours or that of picows, is for nobody
         if kind == WSMsgType.CLOSE:
+            self._note_fault(transport)
             if not self._closed:
                 self._closed = True
                 transport.send_close(frame.get_close_code())

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -59,7 +60,11 @@ class _Try:
 
 
 class Refusals:
-    """Logs refused requests, each with its diagnosis; under attack a few of them, and how many more there were."""
+    """Logs refused requests, each with its diagnosis; under attack a few of them, and how many more there were.
+
+    Attributes:
+        counts: all that were refused, by kind.
+    """
 
     def __init__(self, verifier: Verifier, clock: Callable[[], float] = time.monotonic) -> None:
         self._verifier = verifier
@@ -67,11 +72,11 @@ class Refusals:
         self._allowance = float(BURST)
         self._at = clock()
         self._unlogged = 0
-        self.total = 0
+        self.counts: Counter[str] = Counter()
 
     def note(self, why: Refusal, arrival: Arrival) -> None:
         """Count a refusal, and log it if the ration allows."""
-        self.total += 1
+        self.counts[arrival.kind] += 1
         if not self._may_log():
             self._unlogged += 1
             return
