@@ -32,3 +32,9 @@ def warning(subject: str, found: str, remedy: str) -> Finding:
 
 def left_out(subject: str, why: str, remedy: str = "") -> Finding:
     return Finding(subject, "left-out", why, remedy)
+
+
+def words(error: BaseException) -> str:
+    """Say a failed connection in words: ``Connection refused``."""
+    said = (error.strerror if isinstance(error, OSError) else "") or str(error)
+    return said or type(error).__name__

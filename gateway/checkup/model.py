@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 import msgspec
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from gateway.checkup.finding import Finding, fault, ok
+from gateway.checkup.finding import Finding, fault, ok, words
 from gateway.config.directory import Directory
 from gateway.realtime.options import endpoint
 from gateway.settings import Settings
@@ -27,10 +27,11 @@ async def models(settings: Settings, directory: Directory) -> AsyncIterator[Find
         if there.url in seen:
             continue
         seen.add(there.url)
-        yield await _connect(f"model of {line.id}", there.url, dict(there.headers))
+        yield await connects(f"model of {line.id}", there.url, there.headers)
 
 
-async def _connect(subject: str, url: str, headers: dict[str, str]) -> Finding:
+async def connects(subject: str, url: str, headers: Mapping[str, str]) -> Finding:
+    """Say whether a model opens a session for us."""
     shown = url.partition("?")[0]
     began = time.monotonic()
     try:
@@ -43,7 +44,7 @@ async def _connect(subject: str, url: str, headers: dict[str, str]) -> Finding:
         return fault(subject, f"{shown} answers {error.response.status_code}", "check the model's name and address")
     except (InvalidHandshake, InvalidURI, OSError, TimeoutError) as error:
         remedy = "is the address right, and may this machine connect to it?"
-        return fault(subject, f"{shown} can't be reached: {type(error).__name__}", remedy)
+        return fault(subject, f"{shown} can't be reached: {words(error)}", remedy)
     except (ConnectionClosed, msgspec.DecodeError) as error:
         return fault(subject, f"{shown} speaks no realtime protocol: {type(error).__name__}", "check the address")
     if first.get("type") != "session.created":

@@ -19,7 +19,7 @@ from websockets.exceptions import InvalidHandshake, InvalidStatus
 from gateway.carriers.twilio.signature import SIGNATURE_HEADER
 from gateway.carriers.twilio.twiml import STATUS_PATH, Links
 from gateway.checkup.certificate import days_left
-from gateway.checkup.finding import Finding, fault, left_out, ok, warning
+from gateway.checkup.finding import Finding, fault, left_out, ok, warning, words
 
 CLOCK: Final = 5.0
 """Seconds that this clock may be off."""
@@ -83,7 +83,7 @@ class PublicUrl:
             response = await self.client.get(f"{base}/healthz", timeout=SECONDS)
         except httpx2.TransportError as error:
             remedy = "start the gateway (gateway serve), and see that the URL leads to its port"
-            yield fault("public URL", f"{base} can't be reached: {type(error).__name__}", remedy)
+            yield fault("public URL", f"{base} can't be reached: {words(error)}", remedy)
             return
         if finding := clock(response):
             yield finding
@@ -108,7 +108,7 @@ class PublicUrl:
             signed = await self.client.post(url, data=form, headers={SIGNATURE_HEADER: signature}, timeout=SECONDS)
             unsigned = await self.client.post(url, data=form, timeout=SECONDS)
         except httpx2.TransportError as error:
-            return fault("signed request", f"no answer: {type(error).__name__}", "see what is in front of the gateway")
+            return fault("signed request", f"no answer: {words(error)}", "see what is in front of the gateway")
         if signed.status_code == httpx2.codes.FORBIDDEN:
             return fault("signed request", "was refused", _SIGNATURE)
         if not signed.is_success:
@@ -138,7 +138,7 @@ class PublicUrl:
             return fault("media socket", f"{url} refused the upgrade with {status} (Twilio: 31920)", remedy)
         except (InvalidHandshake, OSError, TimeoutError) as error:
             remedy = "the proxy in front must pass WebSockets on, and GATEWAY_STREAM_URL must lead here"
-            return fault("media socket", f"{url}: {type(error).__name__} (Twilio: 31901 to 31920)", remedy)
+            return fault("media socket", f"{url}: {words(error)} (Twilio: 31901 to 31920)", remedy)
         return ok("media socket", f"{url} was opened in {took:.0f} ms")
 
 

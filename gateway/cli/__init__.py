@@ -46,8 +46,9 @@ GROUPS = (
 )
 """The files of this folder that add commands, in the order of ``gateway --help``."""
 
-OK, FAULTS, USAGE, SETTINGS = 0, 1, 2, 78
-"""Exit statuses: all is well; faults were found; the command was written wrongly; the environment is wrong."""
+OK, FAULTS, USAGE, UNREACHABLE, SETTINGS = 0, 1, 2, 3, 78
+"""Exit statuses: all is well; faults were found; the command was written wrongly; a service outside could not be asked;
+the environment is wrong."""
 
 
 def create_cli() -> typer.Typer:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.cli import UNREACHABLE
+
 if TYPE_CHECKING:
     from gateway.app import Gateway
     from gateway.carriers.twilio.numbers import Numbers
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
     from gateway.config.directory import Directory
 
 RESTORE_SECONDS = 20.0
-UNREACHABLE = 3
-"""The exit status where a service outside could not be asked."""
 
 
 class Kind(enum.StrEnum):

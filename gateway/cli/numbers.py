@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from gateway.cli import UNREACHABLE
 from gateway.cli.show import print_line, print_table
 
 if TYPE_CHECKING:
     from gateway.carriers.twilio.numbers import Change, Numbers
     from gateway.carriers.twilio.pointing import Pointed
 
-UNREACHABLE = 3
-"""The exit status where a service outside could not be asked."""
 T = TypeVar("T")
 _SHOWN = {
     "ours": "comes here",

@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.cli import UNREACHABLE
 from gateway.cli.show import print_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.config.schema import ModelConfig
+    from gateway.trial.judge import Check
+    from gateway.trial.perform import Order
     from gateway.trial.script import Trial
+    from gateway.trial.telling import Told
 
 
 def register(app: typer.Typer) -> None:
@@ -41,43 +48,93 @@ def try_line(
 
     The gateway is the real one, the telephone is played, and the model is that of this machine unless --real.
     """
-    import anyio  # noqa: PLC0415 - heavy
+    from gateway.cli.folder import config_folder  # noqa: PLC0415 - heavy
 
-    from gateway.cli.folder import config_folder  # noqa: PLC0415
-    from gateway.config.explain import nearest  # noqa: PLC0415
-    from gateway.config.loader import load  # noqa: PLC0415
-    from gateway.errors import GatewayError  # noqa: PLC0415
-    from gateway.settings import environment  # noqa: PLC0415
-    from gateway.trial.junit import junit as as_junit  # noqa: PLC0415
-    from gateway.trial.perform import Order, perform  # noqa: PLC0415
-
-    folder = config_folder(path)
-    variables = environment()
-    directory = load(folder, variables, variables.get("GATEWAY_ENV", ""))
-    if line not in directory.lines:
-        raise typer.BadParameter(f"there is no line {line}: {nearest(line, directory.lines)}", param_hint="LINE")
+    for file in (junit, wav):
+        _make_room(file)
     trial, beside = _trial(said, expect or [])
-    url = ""
-    if real:
-        url = variables.get("OPENAI_REALTIME_URL") or "wss://api.openai.com/v1/realtime"
-        if not variables.get("OPENAI_API_KEY") and not variables.get("OPENAI_REALTIME_URL"):
-            raise typer.BadParameter("--real needs OPENAI_API_KEY", param_hint="--real")
-    order = Order(folder, line, trial, beside, variables, url, wav)
-    try:
-        checks = anyio.run(perform, order, lambda text: typer.echo(text, err=json))
-    except GatewayError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(3) from None
+    order = _order(config_folder(path), line, trial, beside, wav, real=real)
+    checks = _checked(order, lambda text: typer.echo(text, err=json))
+    if junit is not None:
+        from gateway.trial.junit import junit as as_junit  # noqa: PLC0415
+
+        junit.write_text(as_junit(line, trial.name or said or "listening", checks), encoding="utf-8")
+    failed = sum(not check.passed for check in checks)
     if json:
         for check in checks:
             print_line(dataclasses.asdict(check))
-    if junit is not None:
-        junit.write_text(as_junit(line, trial.name or said or "listening", checks), encoding="utf-8")
-    failed = sum(not check.passed for check in checks)
-    if not json:
+    elif checks:
         typer.echo(f"{len(checks) - failed} of {len(checks)} expectations came true.")
+    else:
+        typer.echo('Nothing was expected; --expect "says: ..." has it checked.')
     if failed:
         raise typer.Exit(1)
+
+
+def _make_room(file: Path | None) -> None:
+    """Make the folder of a file that is written when the call is over: too late to find out that it can't be."""
+    if file is None:
+        return
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise typer.BadParameter(f"can't write {file}: {error.strerror}") from None
+
+
+def _order(folder: Path, line: str, trial: Trial, beside: Path, wav: Path | None, *, real: bool) -> Order:
+    from gateway.config.explain import nearest  # noqa: PLC0415 - heavy
+    from gateway.config.loader import load  # noqa: PLC0415
+    from gateway.settings import environment  # noqa: PLC0415
+    from gateway.trial.perform import Order  # noqa: PLC0415
+    from gateway.trial.surroundings import needs_of  # noqa: PLC0415
+
+    variables = environment()
+    directory = load(folder, variables if real else None)
+    if line not in directory.lines:
+        raise typer.BadParameter(f"there is no line {line} ({nearest(line, directory.lines)})", param_hint="LINE")
+    if not real:
+        return Order(folder, line, trial, beside, variables, wav=wav, needs=needs_of(directory, line))
+    url, model = variables.get("OPENAI_REALTIME_URL", ""), directory.lines[line].model
+    if not (variables.get("OPENAI_API_KEY") or url or model.url or model.headers):
+        remedy = "set OPENAI_API_KEY, in .env or in the environment, or OPENAI_REALTIME_URL to another server"
+        raise typer.BadParameter(f"there is no key of a model: {remedy}", param_hint="--real")
+    return Order(folder, line, trial, beside, variables, _lets_us_in(model, url, variables), wav=wav)
+
+
+def _lets_us_in(model: ModelConfig, url: str, variables: Mapping[str, str]) -> str:
+    """Return where a real model is, having asked whether it talks to us: a call would take a minute to find out."""
+    import anyio  # noqa: PLC0415 - heavy
+
+    from gateway.checkup.model import connects  # noqa: PLC0415
+    from gateway.realtime.options import OPENAI_URL, endpoint  # noqa: PLC0415
+
+    there = endpoint(model, url=url, api_key=variables.get("OPENAI_API_KEY", ""))
+    found = anyio.run(connects, "the model", there.url, there.headers)
+    if found.state == "fault":
+        typer.echo(f"{found.found} ({found.remedy})", err=True)
+        raise typer.Exit(UNREACHABLE)
+    return url or OPENAI_URL
+
+
+def _checked(order: Order, told: Told) -> list[Check]:
+    from gateway.cli import node  # noqa: PLC0415 - heavy
+    from gateway.errors import GatewayError  # noqa: PLC0415
+    from gateway.trial.perform import perform  # noqa: PLC0415
+
+    checks: list[Check] | None = None
+
+    async def work() -> None:
+        nonlocal checks
+        checks = await perform(order, told)
+
+    try:
+        node.run(work)
+    except GatewayError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(UNREACHABLE) from None
+    if checks is None:
+        raise typer.Abort
+    return checks
 
 
 def _trial(said: str, expectations: list[str]) -> tuple[Trial, Path]:

@@ -30,6 +30,11 @@ def says(text: str, wanted: str) -> bool:
     return f" {_words(wanted)} " in f" {_words(text)} "
 
 
+def same_words(text: str, other: str) -> bool:
+    """Whether two texts hold the same words; case and punctuation don't count."""
+    return _words(text) == _words(other)
+
+
 def heard(beats: Sequence[Beat]) -> str:
     """Return what the agents said of which something reached the ear, as far as it did."""
     return " ".join(beat.turn.heard for beat in beats if isinstance(beat, Said) and beat.turn.speaker == "agent")

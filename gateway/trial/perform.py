@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,23 +24,28 @@ from gateway.testing import VOICE_URL, Behaviour, FakeTwilio, GatewayProcess, Sc
 from gateway.testing.twilio import CallOverError
 from gateway.trial.judge import Check, instead, negative, positive
 from gateway.trial.script import Step, Trial
+from gateway.trial.surroundings import Needs, surroundings
+from gateway.trial.telling import Teller, Told
 
 NETWORK: Final = Behaviour.plain().but(start_delay_ms=(60.0, 60.0), delay_ms=(40.0, 40.0), jitter_ms=(0.0, 5.0))
+_FINE: Final = {"success", "caller"}
+"""Results of a call in which nothing failed."""
 QUIET_MS: Final = 600.0
 """How long the caller waits after the agent's last sound before it speaks."""
 PATIENCE: Final = 20.0
 """Seconds that the caller waits for the agent to finish; then it goes on regardless."""
 SHY: Final = 4.0
 """Seconds after which the caller speaks first where nobody greets."""
-_OURS: Final = ("TWILIO_", "GATEWAY_", "PORT", "HOST", "DATABASE_URL", "LOG_", "WEB_CONCURRENCY", "OPENAI_REALTIME_URL")
-"""What the user's environment says of their own server, and must not reach the one that is tried."""
-
-Told = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is tried: ``model_url`` empty starts the local model. Files in scripts are found in ``beside``."""
+    """What is tried. Files in scripts are found in ``beside``.
+
+    Attributes:
+        model_url: a real model's; empty starts the one of this machine.
+        needs: what stands in for the variables that the folder refers to; None with a real model.
+    """
 
     folder: Path
     line: str
@@ -48,6 +53,7 @@ class Order:
     beside: Path
     environment: Mapping[str, str] = field(repr=False)
     model_url: str = ""
+    needs: Needs | None = None
     wav: Path | None = None
 
 
@@ -66,24 +72,24 @@ async def perform(order: Order, told: Told) -> list[Check]:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         told("Starting the gateway")
         twilio = await stack.enter_async_context(FakeTwilio(voice_url=f"{VOICE_URL}/{order.line}", behaviour=NETWORK))
-        environment = {name: value for name, value in order.environment.items() if not name.startswith(_OURS)}
-        environment |= {"GATEWAY_DATA_DIR": str(data), "OPENAI_API_KEY": environment.get("OPENAI_API_KEY") or "none"}
+        environment = surroundings(order.environment, order.needs, url) | {"GATEWAY_DATA_DIR": str(data)}
         gateway = GatewayProcess(order.folder, twilio=twilio, model_url=url, environment=environment)
         try:
             await stack.enter_async_context(gateway)
         except (AssertionError, TimeoutError) as error:
             raise GatewayError(f"the gateway did not start: {error}") from error
         caller = await twilio.dial("+14155550100", caller=order.trial.caller)
-        watch = Watch()
+        watch, teller = Watch(), Teller(told)
         async with anyio.create_task_group() as tasks:
             over = anyio.Event()
             tasks.start_soon(_watch, data / "calls", watch, over)
-            checks = await _Caller(caller, watch, told).play(order.trial, sounds)
+            checks = await _Caller(caller, watch, teller).play(order.trial, sounds)
             caller.hang_up()
             await caller.wait_for_end()
             with anyio.move_on_after(5):
                 await over.wait()
             tasks.cancel_scope.cancel()
+        teller.happened(watch.beats)
         if order.wav is not None:
             caller.write_wav(order.wav)
     return checks
@@ -130,10 +136,10 @@ async def _watch(folder: Path, watch: Watch, over: anyio.Event) -> None:
 class _Caller:
     """Does one step after the other, and sees what comes of each."""
 
-    def __init__(self, caller: ScriptedCaller, watch: Watch, told: Told) -> None:
+    def __init__(self, caller: ScriptedCaller, watch: Watch, teller: Teller) -> None:
         self._caller = caller
         self._watch = watch
-        self._told = told
+        self._teller = teller
         self._spoke_at = 0
         self._unjudged = 0
 
@@ -141,16 +147,23 @@ class _Caller:
         checks: list[Check] = []
         for step, sound in zip(trial.steps, sounds, strict=True):
             start = self._unjudged
-            with contextlib.suppress(CallOverError):
+            with contextlib.suppress(CallOverError, TimeoutError):
                 # A step that only listens is about what has been said since the one before.
                 start = await self._do(step, sound)
             checks += await self._see(step, start)
         await self._until_finished()
-        for what, passed in negative(trial.never_says, self._watch.beats):
-            checks.append(
-                Check("the call", what, passed, 0.0, "" if passed else instead(self._watch.beats, self._watch))
-            )
-        return checks
+        return [*checks, *self._of_the_call(trial)]
+
+    def _of_the_call(self, trial: Trial) -> Iterator[Check]:
+        """Go through what is about the whole call; that nothing failed is expected unless a step says how it ends."""
+        self._teller.happened(self._watch.beats)
+        found = [(what, passed) for what, passed in negative(trial.never_says, self._watch.beats)]
+        ended = self._watch.reason
+        if ended and ended.result not in _FINE and not any(step.expect.ends for step in trial.steps):
+            found.append(("goes well", False))
+        for what, passed in found:
+            seen = "" if passed else instead(self._watch.beats, self._watch)
+            yield self._teller.judged(Check("the call", what, passed, instead=seen))
 
     async def _do(self, step: Step, sound: bytes) -> int:
         """Do it when it is the caller's turn, and return from which beat on it shows."""
@@ -162,7 +175,8 @@ class _Caller:
             await self._caller.call.until(
                 lambda: self._may_speak() or self._nobody_greets(began), "the caller's turn", PATIENCE
             )
-        self._told(f"caller: {step.shown}")
+        self._teller.happened(self._watch.beats)
+        self._teller.caller(step.shown)
         start = len(self._watch.beats)
         if step.keys:
             await self._caller.press(step.keys)
@@ -177,6 +191,7 @@ class _Caller:
         began = time.monotonic()
         met: dict[str, float] = {}
         while True:
+            self._teller.happened(watch.beats)
             beats = watch.beats[start:]
             now = time.monotonic() - began
             wanted = [*positive(expect, beats, watch)]
@@ -195,11 +210,7 @@ class _Caller:
         checks += [(what, passed, now) for what, passed in negative(expect.never_says, beats)]
         seen = instead(beats, watch)
         found = [Check(step.shown, what, passed, took, "" if passed else seen) for what, passed, took in checks]
-        for check in found:
-            self._told(
-                f"  {'ok  ' if check.passed else 'FAIL'} {check.expected}" + (f" -- {seen}" * (not check.passed))
-            )
-        return found
+        return [self._teller.judged(check) for check in found]
 
     async def _until_finished(self) -> None:
         with contextlib.suppress(TimeoutError, CallOverError):

@@ -6,11 +6,14 @@ import pytest
 
 from gateway.call.reason import EndReason
 from gateway.call.turns import Turn
+from gateway.config.loader import load
 from gateway.demo.watch import Beat, Handoff, Said, ToolRun, Watch
 from gateway.errors import ConfigError
 from gateway.trial.judge import Check, instead, negative, positive, says
 from gateway.trial.junit import junit
 from gateway.trial.script import Expectation, read, single
+from gateway.trial.surroundings import NOWHERE, needs_of, surroundings
+from gateway.trial.telling import Teller
 
 BEATS: list[Beat] = [
     Said(Turn("caller", "c", 0.0, generated="a seat please", heard="a seat please")),
@@ -101,3 +104,58 @@ def test_expectations_of_the_command_line_add_up():
     assert step.expect.calls_tool == {"book": {"seat": "1A"}}
     with pytest.raises(ConfigError, match="--expect:1:1: unknown key say "):
         single({}, ["say: one"])
+
+
+def test_a_call_is_told_as_it_goes_on_each_thing_once():
+    told: list[str] = []
+    teller = Teller(told.append)
+    answer = Said(Turn("agent", "b", 4.0, generated="Anything else?", heard="Anything else?"))
+    for said in BEATS:
+        if isinstance(said, Said):
+            said.final = True
+    teller.caller("A seat, please")
+    teller.happened(BEATS)
+    teller.happened([*BEATS, answer])
+    assert told == [
+        "caller: A seat, please",  # and understood so, which need not be told
+        "handed to: seats",
+        'tool: book {"seat": "12C", "count": 2}',
+        "agent: Your seat is 12C,",
+    ]
+    answer.final = True
+    teller.happened([*BEATS, answer])
+    assert told[-1] == "agent: Anything else?"
+    failed = Check("the call", "goes well", passed=False, instead="heard nothing; ended: model: model-unreachable")
+    assert teller.judged(failed) is failed
+    assert told[-1] == "  FAIL goes well -- heard nothing; ended: model: model-unreachable"
+
+
+def test_nothing_of_a_trial_leaves_the_machine_but_with_a_real_model(tmp_path):
+    """What the files take from the environment is stood in for, set or not: a trial needs no key, and tells nobody."""
+    (tmp_path / "hello.yaml").write_text("""
+number: "+14155550100"
+instructions: Be brief.
+model: {url: "${EU_URL}", headers: {api-key: "${EU_KEY}"}}
+deliver: [{webhook: "${HOOK}"}]
+""")
+    mine = {"EU_URL": "wss://eu.example", "HOOK": "https://crm.example", "TWILIO_AUTH_TOKEN": "t", "COLOUR": "red"}
+    needs = needs_of(load(tmp_path), "hello")
+    told = surroundings(mine, needs, "ws://127.0.0.1:1")
+    assert told == {
+        "COLOUR": "red",
+        "EU_URL": "ws://127.0.0.1:1",
+        "EU_KEY": NOWHERE,
+        "HOOK": NOWHERE,
+        "OPENAI_API_KEY": "none",
+    }
+    assert load(tmp_path, told).lines["hello"].model.url == "ws://127.0.0.1:1"
+    real = surroundings(mine | {"OPENAI_API_KEY": "sk"}, None, "wss://x")
+    assert real == {
+        "COLOUR": "red",
+        "EU_URL": "wss://eu.example",
+        "HOOK": "https://crm.example",
+        "OPENAI_API_KEY": "sk",
+    }
+    (tmp_path / "hello.yaml").write_text("default: true\ninstructions: x\nmodel: {url: wss://eu.example/v1}\n")
+    with pytest.raises(ConfigError, match=r"hello.yaml:3:9: the line has a model of its own.*give --real"):
+        needs_of(load(tmp_path), "hello")
