@@ -37,10 +37,10 @@ async def interrupt(world, tag, behaviour):
     caller = await world.dial(behaviour=behaviour)
     await caller.wait_for_speech()
     await caller.wait_for_silence()
-    await caller.say(world.speech(tag))
+    await caller.say(world.speech(tag, 1.2))
     for _ in range(TIMES):
         await caller.wait_for_answer()
-        await caller.barge_in(world.speech(tag), after_ms=chance.uniform(200, 4500))
+        await caller.barge_in(world.speech(tag, 1.2), after_ms=chance.uniform(200, 4500))
     await caller.wait_for_answer()
     caller.hang_up()
     await caller.wait_for_end()
