@@ -40,6 +40,7 @@ from gateway.delivery.send import Sender, hook_secret
 from gateway.errors import ConfigError, SettingsError
 from gateway.exchange import Exchange
 from gateway.garbage import collect
+from gateway.livecall import CallMaker
 from gateway.realtime.agents import Agents
 from gateway.realtime.toolsloop import ToolsLoop
 from gateway.settings import Settings
@@ -118,13 +119,17 @@ class Gateway:
             directory=lambda: self.watcher.current,
             tokens=StreamTokens(settings.secret_key),
             admission=Admission(settings.max_calls),
-            logs=self.logs,
-            agents=self.agents,
-            carrier=lambda account_sid: browser if account_sid == BROWSER else self.accounts.calls(account_sid),
-            recordings=self.recordings,
+            maker=CallMaker(
+                logs=self.logs,
+                agents=self.agents,
+                carrier=lambda account_sid: browser if account_sid == BROWSER else self.accounts.calls(account_sid),
+                recordings=self.recordings,
+                follow=self._follow,
+                price=partial(price, settings.openai_realtime_url),
+                clock=time.monotonic,
+                wall=time.time,
+            ),
             overrides=self.overrides.of,
-            follow=self._follow,
-            price=partial(price, settings.openai_realtime_url),
             clock=time.monotonic,
             wall=time.time,
         )

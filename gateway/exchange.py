@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import os
-import uuid
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
 from functools import partial
-from hashlib import sha256
-from typing import Any, Protocol, TypeAlias
 
 import anyio
 import anyio.abc
 import anyio.to_thread
 import structlog
 
-from gateway import __version__
-from gateway.bridge import AgentSide, Bridge, CarrierApi
 from gateway.call.admission import Admission, Load
-from gateway.call.call import Call
-from gateway.call.events import ContinuationAsked, Event, HangUpAsked, StatusChanged
+from gateway.call.events import ContinuationAsked, HangUpAsked, StatusChanged
 from gateway.call.incoming import IncomingCall
 from gateway.call.moving import apology
 from gateway.call.outcome import Outcome
 from gateway.call.plan import Announce, Connect, HangUp, Markup, Plan, Reject, Say
-from gateway.call.playout import PlaybackState
 from gateway.call.policy import OnFailure
 from gateway.call.reason import EndReason
 from gateway.call.state import FINAL_STATUSES
@@ -37,13 +27,8 @@ from gateway.config.directory import Directory
 from gateway.config.reception import answer
 from gateway.config.returns import may_return
 from gateway.config.schema import NOT_NEEDED, LineConfig
-from gateway.config.units import in_seconds
 from gateway.errors import TokenError
-from gateway.store.log import CallLog, LogWriter, Tap
-from gateway.store.logfile import Header
-from gateway.store.recording.recorder import MASKED, PAUSED, RESUMED
-from gateway.store.recording.shelf import Recordings
-from gateway.tools.context import ToolContext
+from gateway.livecall import CallMaker, LiveCall, new_call_id
 
 TOKEN_GOOD_FOR = 60
 """Seconds in which a stream must come after its webhook."""
@@ -59,71 +44,6 @@ LAST_WORDS = 15.0
 log = structlog.get_logger()
 
 
-class Agents(Protocol):
-    """Opens the model sessions of calls."""
-
-    def open(
-        self,
-        directory: Directory,
-        line: LineConfig,
-        context: ToolContext,
-        *,
-        session: int,
-        playback: Callable[[], PlaybackState],
-    ) -> AgentSide:
-        """Make the agent's side of one model session."""
-        ...
-
-
-Follow: TypeAlias = Callable[[Header], Iterable[Tap]]
-Price: TypeAlias = Callable[[Directory, LineConfig, Mapping[str, int], float], Mapping[str, Any] | None]
-"""Returns what a call cost (its note in the log) from tokens and seconds; None where that can't be said."""
-
-
-def nobody(_header: Header) -> Iterable[Tap]:
-    """Follow no call."""
-    return ()
-
-
-def unpriced(
-    _directory: Directory, _line: LineConfig, _usage: Mapping[str, int], _seconds: float
-) -> Mapping[str, Any] | None:
-    """Know no price."""
-    return None
-
-
-@dataclass(slots=True)
-class LiveCall:
-    """A call of this node, with what its carrier may ask again."""
-
-    call_id: str
-    incoming: IncomingCall
-    line: LineConfig
-    directory: Directory
-    bridge: Bridge
-    visit: int = 1
-    """The number of the stream that the last plan offered."""
-    offered: Plan = ()
-    started: int = 0
-    """The number of the newest stream that came."""
-    streams: set[int] = field(default_factory=set)
-    reason: EndReason | None = None
-    """Why it ended; None while it lives."""
-    recorded: bool = False
-    """Whether the call is recorded, paused or not."""
-
-    def pause_recording(self, by: str) -> bool:
-        """Leave out what is said from now on, until resumed; false where nothing is recorded (any more)."""
-        return self.recorded and self.bridge.note(PAUSED, {"by": by})
-
-    def resume_recording(self, by: str) -> bool:
-        return self.recorded and self.bridge.note(RESUMED, {"by": by})
-
-    def mask_recording(self, seconds: float, by: str) -> bool:
-        """Take the last seconds out of the recording; what is said from now on stays in."""
-        return self.recorded and self.bridge.note(MASKED, {"by": by, "seconds": seconds})
-
-
 class Exchange:
     """Every call of this node, and whether new ones may begin.
 
@@ -131,13 +51,8 @@ class Exchange:
         directory: returns the current snapshot; a call keeps the one that it began with.
         tokens: signs what streams must bring.
         admission: decides whether a call may begin.
-        logs: writes the calls' logs.
-        agents: opens model sessions.
-        carrier: returns the API of the carrier that an account belongs to; None where there is none to be had.
-        recordings: records the calls of lines that want it; None records none.
+        maker: makes calls.
         overrides: returns how a line answers for now, where an operator said so.
-        follow: says who else follows the log of a call that begins.
-        price: says what a call cost that is over.
         clock: monotonic seconds.
         wall: Unix seconds; for expiry and display only.
     """
@@ -148,13 +63,8 @@ class Exchange:
         directory: Callable[[], Directory],
         tokens: StreamTokens,
         admission: Admission,
-        logs: LogWriter,
-        agents: Agents,
-        carrier: Callable[[str], CarrierApi | None],
-        recordings: Recordings | None = None,
+        maker: CallMaker,
         overrides: Callable[[str], Outcome | None] = lambda _line: None,
-        follow: Follow = nobody,
-        price: Price = unpriced,
         clock: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
@@ -162,13 +72,8 @@ class Exchange:
         self.admission = admission
         self._directory = directory
         self._tokens = tokens
-        self._logs = logs
-        self._agents = agents
-        self._carrier = carrier
-        self._recordings = recordings
         self._overrides = overrides
-        self._follow = follow
-        self._price = price
+        self._maker = maker
         self._clock = clock
         self._wall = wall
         self._calls: dict[str, LiveCall] = {}
@@ -352,82 +257,20 @@ class Exchange:
     # ---- One call ---------------------------------------------------------------------------------------------------
 
     def _begin(self, incoming: IncomingCall, line: LineConfig, directory: Directory, *, call_id: str) -> LiveCall:
-        now = self._clock
-        zero = now()
-        policy = replace(line.policy(line.variables(incoming.vars)), return_to=self._way_back(incoming, line))
-        if not incoming.over_sip:  # nobody else's telephone system can be asked to make the call
-            policy = replace(
-                policy, transfers={name: replace(to, refer=False) for name, to in policy.transfers.items()}
-            )
-        header = Header(
-            call_id=call_id,
-            call_sid=incoming.call_sid,
-            line=line.id,
-            snapshot=directory.hash,
-            version=__version__,
-            wall=self._wall(),
-            zero=zero,
-            policy=policy,
-            incoming=dict(incoming.parameters),
-            account_sid=incoming.account_sid,
-            caller=incoming.caller,
-            called=incoming.called,
-            direction=incoming.direction,
-            keep_transcript=in_seconds(line.keep_transcript),
-            keep_recording=in_seconds(line.recording.keep),
-        )
-        loop = asyncio.get_running_loop()
-
-        def ask(event: Event) -> None:
-            loop.call_soon_threadsafe(bridge.emit, event)
-
-        def open_side(session: int) -> AgentSide:
-            context = ToolContext(
-                call_id=call_id,
-                line=line.id,
-                ask=ask,
-                caller=live.incoming.caller,
-                called=live.incoming.called,
-                language=line.language,
-                timezone=line.timezone,
-                targets=tuple(line.transfer),
-                vars=line.variables(live.incoming.vars),
-                notes=tuple(line.notes),
-            )
-            return self._agents.open(directory, line, context, session=session, playback=bridge.playback)
-
-        bridge = Bridge(
-            call=Call(policy, 0.0),
-            log=self._open_log(header, line),
-            call_sid=incoming.call_sid,
-            # Whole microseconds since the call began: what the log holds is exactly what the call was told.
-            clock=lambda: int((now() - zero) * 1e6) / 1e6,
-            open_side=open_side,
-            carrier=self._carrier(incoming.account_sid),
-            on_finish=partial(self._finished, incoming.call_sid),
-            price=partial(self._price, directory, line),
-        )
-        recorded = line.recording.mode != "off" and self._recordings is not None
-        live = LiveCall(call_id, incoming, line, directory, bridge, recorded=recorded)
-        self._calls[incoming.call_sid] = live
-        self._empty = anyio.Event()
-        self._start(live)
-        return live
-
-    def _open_log(self, header: Header, line: LineConfig) -> CallLog:
-        recording = line.recording
-        taps = tuple(self._follow(header))
-        if recording.mode == "off" or self._recordings is None:
-            return self._logs.open(header, taps)
-        call_log = self._logs.open(header, (self._recordings.record(header.call_id), *taps))
-        consent = {"consent": recording.consent, "sha256": sha256(recording.consent.encode()).hexdigest()}
-        call_log.note(0.0, "recorded", {**consent, "notice": recording.notice, "reason": recording.reason})
-        return call_log
-
-    def _start(self, live: LiveCall) -> None:
         if self._tasks is None:
             raise RuntimeError("the exchange does not run")
+        live = self._maker.make(
+            incoming,
+            line,
+            directory,
+            call_id=call_id,
+            return_to=self._way_back(incoming, line),
+            on_finish=partial(self._finished, incoming.call_sid),
+        )
+        self._calls[incoming.call_sid] = live
+        self._empty = anyio.Event()
         self._tasks.start_soon(self._run_bridge, live)
+        return live
 
     async def _run_bridge(self, live: LiveCall) -> None:
         with structlog.contextvars.bound_contextvars(call_id=live.call_id):
@@ -509,11 +352,3 @@ def notice(line: LineConfig) -> Plan:
     if recording.notice:
         return (Announce(recording.notice, recording.consent),)
     return (Say(recording.consent, line.language),)
-
-
-def new_call_id(wall: float) -> str:
-    """Return a UUID of version 7 (RFC 9562): sortable by the time at which the call began."""
-    value = (int(wall * 1000) & (1 << 48) - 1) << 80 | int.from_bytes(os.urandom(10))
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return str(uuid.UUID(int=value))

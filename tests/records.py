@@ -18,7 +18,7 @@ from gateway.call import events as e
 from gateway.call.call import Call
 from gateway.call.commands import Finish, Mark
 from gateway.call.policy import Policy, Target
-from gateway.exchange import new_call_id
+from gateway.livecall import new_call_id
 from gateway.store.database import Database
 from gateway.store.log import LogWriter
 from gateway.store.logfile import Header, silent_payload

@@ -31,6 +31,7 @@ from gateway.config.directory import Directory
 from gateway.config.loader import load
 from gateway.errors import TokenError
 from gateway.exchange import Exchange
+from gateway.livecall import CallMaker
 from gateway.store.log import LogWriter
 from gateway.store.logfile import Closed, Entry, Header, Note, read_log
 from gateway.store.recording.shelf import Recordings
@@ -131,10 +132,14 @@ async def node(tmp_path, *, max_calls=10, line=LINE, agents=None, overrides=lamb
         directory=lambda: directory,
         tokens=StreamTokens(b"0123456789abcdef"),
         admission=Admission(max_calls),
-        logs=logs,
-        agents=agents,
-        carrier=lambda _account_sid: None,
-        recordings=recordings,
+        maker=CallMaker(
+            logs=logs,
+            agents=agents,
+            carrier=lambda _account_sid: None,
+            recordings=recordings,
+            clock=lambda: time[0],
+            wall=lambda: 1_700_000_000 + time[0],
+        ),
         overrides=overrides,
         clock=lambda: time[0],
         wall=lambda: 1_700_000_000 + time[0],

@@ -20,7 +20,7 @@ from gateway.call.call import Call
 from gateway.call.commands import Command, Continue, DecideTool, EndCall, Interrupt, Redirect
 from gateway.call.plan import Announce, Connect, Dial, Enqueue, HangUp, Markup, Plan, Refer, Reject, Return, Say
 from gateway.call.turns import Turn
-from gateway.exchange import LiveCall
+from gateway.livecall import LiveCall
 from gateway.store.feed import Told
 
 EVERY: Final = 0.1

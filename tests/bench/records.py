@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 from sqlalchemy import insert, text
 
-from gateway.exchange import new_call_id
+from gateway.livecall import new_call_id
 from gateway.store.calls import CallFilter, find_calls, get_call, summary, turns_of
 from gateway.store.database import Database
 from gateway.store.projection import Row

@@ -8,7 +8,8 @@ from pydantic import BaseModel
 from starlette.responses import Response, StreamingResponse
 
 from gateway.call.events import ApprovalGiven, HangUpAsked
-from gateway.exchange import Exchange, LiveCall
+from gateway.exchange import Exchange
+from gateway.livecall import LiveCall
 from gateway.store import audit
 from gateway.store import calls as records
 from gateway.store.database import Database

@@ -15,7 +15,8 @@ from gateway.call.plan import Connect
 from gateway.carriers.browser.calls import ACCOUNT, incoming
 from gateway.carriers.browser.socket import MEDIA_PATH
 from gateway.config.directory import Directory
-from gateway.exchange import Exchange, LiveCall
+from gateway.exchange import Exchange
+from gateway.livecall import LiveCall
 from gateway.web.live import plan_state, server_sent
 
 MAX_BODY: Final = 4096

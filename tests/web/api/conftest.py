@@ -21,6 +21,7 @@ from gateway.carriers.token import StreamTokens
 from gateway.carriers.twilio.twiml import Links
 from gateway.config.loader import load
 from gateway.exchange import Exchange
+from gateway.livecall import CallMaker
 from gateway.store import tokens
 from gateway.store.database import Database
 from gateway.store.log import LogWriter
@@ -93,9 +94,13 @@ async def running(url, folder):
         directory=lambda: directory,
         tokens=StreamTokens(b"0123456789abcdef"),
         admission=Admission(10),
-        logs=logs,
-        agents=Agents(),
-        carrier=lambda _account_sid: None,
+        maker=CallMaker(
+            logs=logs,
+            agents=Agents(),
+            carrier=lambda _account_sid: None,
+            clock=anyio.current_time,
+            wall=lambda: 1_800_000_000.0 + anyio.current_time(),
+        ),
         clock=anyio.current_time,
         wall=lambda: 1_800_000_000.0 + anyio.current_time(),
     )
