@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from gateway.config.directory import Directory
 
 RESTORE_SECONDS = 20.0
+TUNNEL_SECONDS = 45.0
+"""The names that tunnels make up take a while until they can be looked up everywhere."""
+NAMED_SECONDS = 5.0
 
 
 class Kind(enum.StrEnum):
@@ -60,8 +63,12 @@ async def _dev(kind: Kind, numbers: tuple[str, ...], *, browser: bool) -> None:
     """Put one thing upon the other, and take them down in the opposite order whatever happens."""
     from gateway.cli import node  # noqa: PLC0415 - heavy
     from gateway.cli.tunnel import tunnel  # noqa: PLC0415
+    from gateway.config.loader import load  # noqa: PLC0415
+    from gateway.settings import environment  # noqa: PLC0415
 
-    named = node.settings_with(node.WITHOUT_CARRIER).public_url
+    first = node.settings_with(node.WITHOUT_CARRIER)
+    load(first.config_dir, environment(), first.env)  # faults are told before anything is started
+    named = first.public_url
     plain = node.settings_with({"GATEWAY_PUBLIC_URL": named or f"http://{node.LOOPBACK}"})  # the tunnel comes later
     listener = node.listen(plain.host, plain.port)
     port = listener.getsockname()[1]
@@ -78,7 +85,7 @@ async def _dev(kind: Kind, numbers: tuple[str, ...], *, browser: bool) -> None:
         gateway, over = await stack.enter_async_context(node.serving(settings, listener))
         _welcome(f"http://localhost:{port}/console/softphone", browser=browser)
         if named and settings.answers_twilio:
-            await _point_here(stack, gateway, numbers, check_first=kind is not Kind.NONE)
+            await _point_here(stack, gateway, numbers, TUNNEL_SECONDS if kind is not Kind.NONE else NAMED_SECONDS)
         await over.wait()
 
 
@@ -108,7 +115,7 @@ def _welcome(url: str, *, browser: bool) -> None:
         typer.echo("No browser could be opened; the address above works in any on this machine.", err=True)
 
 
-async def _point_here(stack: AsyncExitStack, gateway: Gateway, numbers: tuple[str, ...], *, check_first: bool) -> None:
+async def _point_here(stack: AsyncExitStack, gateway: Gateway, numbers: tuple[str, ...], patience: float) -> None:
     """Check the public address, and point the numbers here until ``stack`` is left.
 
     Raises:
@@ -122,9 +129,8 @@ async def _point_here(stack: AsyncExitStack, gateway: Gateway, numbers: tuple[st
     from gateway.errors import CarrierError  # noqa: PLC0415
 
     settings, directory = gateway.settings, gateway.watcher.current
-    if check_first:
-        await check(settings.public_url, directory.hash)
-        typer.echo(f"{settings.public_url} leads here.")
+    await check(settings.public_url, directory.hash, patience)
+    typer.echo(f"{settings.public_url} leads here.")
     own = Account("", settings.twilio_account_sid, settings.twilio_auth_tokens)
     client = await stack.enter_async_context(httpx2.AsyncClient())  # the gateway's own is closed before numbers go back
     accounts = accounts_of(own, directory, settings.twilio_api_base_url, client)

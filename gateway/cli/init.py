@@ -35,6 +35,7 @@ def init(
     if taken:
         names = " and ".join(str(path) for path in taken)
         typer.echo(f"{names} {'are' if len(taken) > 1 else 'is'} there already; nothing was written.", err=True)
+        typer.echo("gateway init NAME writes into a folder of that name.", err=True)
         raise typer.Exit(1)
     try:
         for path, content in files.items():
@@ -45,8 +46,11 @@ def init(
         typer.echo(f"can't write {error.filename}: {error.strerror}", err=True)
         raise typer.Exit(1) from None
     typer.echo(
-        "\nNext: copy .env.example to .env and fill it in, then gateway check, "
-        "gateway try hello trials/hello.opening_hours.yaml, and gateway serve."
+        f"\nNext{'' if folder == Path() else f', in {folder}'}:\n"
+        "  gateway check                                        is every file right?\n"
+        "  gateway try hello trials/hello.opening_hours.yaml    a caller who needs no phone and no key\n"
+        "  gateway dev                                          talk to it in your browser; edits count at once\n"
+        "With keys, copy .env.example to .env and fill it in: gateway dev then takes real calls, too."
     )
 
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from anyio.abc import Process
 
 UP_SECONDS = 30.0
-REACHABLE_SECONDS = 45.0
-"""The names that tunnels make up take a while until they can be looked up everywhere."""
 STOP_SECONDS = 5.0
 
 _CLOUDFLARED = re.compile(r"https://[a-z0-9-]+\.trycloudflare\.com")
@@ -103,8 +101,13 @@ async def tunnel(kind: Kind, port: int) -> AsyncIterator[str]:
         await _stop(process)
 
 
-async def check(address: str, snapshot: str) -> None:
-    """Ask ourselves through the tunnel, as Twilio would, until it works: a request and an upgrade.
+async def check(address: str, snapshot: str, patience: float) -> None:
+    """Ask ourselves at the public address, as Twilio would, until it works: a request and an upgrade.
+
+    Args:
+        address: the public address.
+        snapshot: the hash of our lines, by which we know ourselves.
+        patience: seconds until it has to work.
 
     Raises:
         typer.Exit: it does not work.
@@ -113,7 +116,7 @@ async def check(address: str, snapshot: str) -> None:
 
     why = "no answer"
     async with httpx2.AsyncClient(timeout=5.0) as client:
-        with anyio.move_on_after(REACHABLE_SECONDS):
+        with anyio.move_on_after(patience):
             while True:
                 try:
                     why = _judge(await client.get(f"{address}/readyz"), snapshot)
@@ -124,7 +127,12 @@ async def check(address: str, snapshot: str) -> None:
                 if not why:
                     return
                 await anyio.sleep(1.0)
-    typer.echo(f"{address} does not lead to this gateway: {why}.", err=True)
+    typer.echo(
+        f"{address} does not lead to this gateway: {why}. No number was changed.\n"
+        "Let it lead to this port, or take GATEWAY_PUBLIC_URL away and have cloudflared or ngrok installed. "
+        "(Where it can't be reached from here alone, gateway serve and gateway numbers sync --apply don't ask.)",
+        err=True,
+    )
     raise typer.Exit(1)
 
 

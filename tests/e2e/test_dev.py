@@ -146,6 +146,23 @@ async def test_numbers_come_here_through_the_tunnel_and_are_put_back_whatever_ha
         assert not ngrok()
 
 
+async def test_numbers_are_left_alone_where_the_public_address_leads_elsewhere(tmp_path):
+    async with FakeTwilio() as twilio:
+        number = twilio.add_number("+14155550100", OLD)
+        keys = {
+            "TWILIO_ACCOUNT_SID": twilio.account.sid,
+            "TWILIO_AUTH_TOKEN": twilio.account.auth_token,
+            "TWILIO_API_BASE_URL": twilio.api_base_url,
+            "OPENAI_API_KEY": "sk-test",
+            "GATEWAY_PUBLIC_URL": twilio.api_base_url,
+        }
+        async with dev(tmp_path, **keys) as lost:
+            assert await lost.ended() == 1
+            assert "does not lead to this gateway: somebody else answers there" in lost.said
+            assert "Traceback" not in lost.said
+        assert number.voice_url == OLD
+
+
 async def test_a_tunnel_that_is_missing_or_fails_is_said_in_words(tmp_path, ngrok):
     async with dev(tmp_path, "--tunnel", "cloudflared", OPENAI_API_KEY="sk-test") as missing:
         assert await missing.ended() == 1
