@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from gateway.config.explain import nearest
@@ -35,7 +35,7 @@ class UserPython:
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
-        self._names: dict[str, frozenset[str] | Fault] = {}
+        self._names: dict[str, Mapping[str, bool] | Fault] = {}
 
     def check(self, leaf: Leaf, what: str) -> Fault | None:
         """Return what is wrong with a reference ``module:name``; ``what`` is what it should name."""
@@ -53,7 +53,7 @@ class UserPython:
         if isinstance(names, Fault):
             return names
         if name not in names:
-            public = {known for known in names if not known.startswith("_")}
+            public = {known for known, own in names.items() if own and not known.startswith("_")}
             return leaf.place.fault(f"{text!r}: {file} defines no {name}", nearest(name, public) or "write it")
         return None
 
@@ -72,20 +72,25 @@ class UserPython:
         beside = [name for name in python if "/" not in name]
         return sorted(name.removesuffix(".py").replace("/", ".") for name in inside + beside)
 
-    def _defined(self, file: str) -> frozenset[str] | Fault:
+    def _defined(self, file: str) -> Mapping[str, bool] | Fault:
+        """Return the names of a file, each with whether it is made there and not only imported."""
         if file not in self._names:
             self._names[file] = _read(self._folder.files[file], self._folder.shown(file))
         return self._names[file]
 
 
-def _read(content: bytes, shown: str) -> frozenset[str] | Fault:
+def _read(content: bytes, shown: str) -> Mapping[str, bool] | Fault:
     try:
         tree = ast.parse(content, filename=shown)
     except SyntaxError as error:
         return Fault(shown, error.lineno or 1, error.offset or 1, f"not Python: {error.msg}", "correct the syntax")
     except ValueError as error:
         return Fault(shown, 1, 1, f"not Python: {error}", "correct the file")
-    return frozenset(name for node in _top_level(tree.body) for name in _bound(node))
+    return {
+        name: not isinstance(node, ast.Import | ast.ImportFrom)
+        for node in _top_level(tree.body)
+        for name in _bound(node)
+    }
 
 
 def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:

@@ -102,10 +102,16 @@ def parse_number(value: object) -> object:
     """Return a phone number in E.164 (ITU-T), as it was written; anything else is refused."""
     import phonenumbers  # noqa: PLC0415 - its metadata takes a moment to load, and only files with numbers need it
 
+    example = 'write it in E.164 and in quotes: "+14155550100"'
     if isinstance(value, int | float) and not isinstance(value, bool):
-        raise wrong(f"found a number, {value}, where a phone number belongs", f'put it in quotes: "+{value}"')
+        try:  # a leading zero is lost by now, and what is left may be another country's
+            valid = phonenumbers.is_valid_number(phonenumbers.parse(f"+{value}"))
+        except phonenumbers.NumberParseException:
+            valid = False
+        remedy = f'put it in quotes: "+{value}"' if valid else example
+        raise wrong(f"found a number, {value}, where a phone number belongs", remedy)
     if not isinstance(value, str):
-        raise wrong("expected a phone number", 'write it in E.164 and in quotes: "+14155550100"')
+        raise wrong("expected a phone number", example)
     digits = re.sub(r"[\s().\u2010-\u2015/-]", "", value)
     if digits != value and re.fullmatch(r"\+[1-9]\d{6,14}", digits):
         raise wrong(f"{value!r} is not in E.164", f'write it without spaces and signs: "{digits}"')
@@ -116,7 +122,7 @@ def parse_number(value: object) -> object:
     except phonenumbers.NumberParseException:
         possible = False
     if not possible or not re.fullmatch(r"\+[1-9]\d{6,14}", value):
-        raise wrong(f"{value!r} is not a phone number", 'write it in E.164 and in quotes: "+14155550100"')
+        raise wrong(f"{value!r} is not a phone number", example)
     return value
 
 

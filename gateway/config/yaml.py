@@ -45,6 +45,9 @@ _PROBLEMS = (
 """What the parser says, what we say instead, and the remedy; ``{0}`` is the pattern's group."""
 
 
+_BRACES = re.compile(r"\s*(- )?[\w-]+:\s+\{\{")
+
+
 def read_yaml(content: bytes, shown: str) -> tuple[Fields | None, list[Fault]]:
     """Read a file that holds one map.
 
@@ -116,6 +119,9 @@ def _place_at(text: str, index: int, shown: str) -> Place:
 
 def _syntax_fault(error: MarkedYAMLError, text: str, shown: str) -> Fault:
     mark = error.problem_mark or error.context_mark
+    if mark and (opening := _BRACES.match(text.splitlines()[mark.line] if mark.line < text.count("\n") else "")):
+        place = Place(shown, mark.line + 1, opening.end() - 1)
+        return place.fault("a value that begins with {{ is read as a map", 'put it in quotes: "{{name}} ..."')
     message, remedy = _explain(error.problem or "it can't be parsed")
     if message.endswith(("does not end", "without a colon")):
         # The beginning of what does not end says more than the end of the file.

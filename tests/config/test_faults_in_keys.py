@@ -2,6 +2,7 @@
 
 import pytest
 
+E164 = 'write it in E.164 and in quotes: "+14155550100"'
 OK = "instructions: Be brief.\n"
 
 CASES = {
@@ -56,6 +57,10 @@ CASES = {
     "unquoted-number": (
         {"a.yaml": OK + "number: +14155550100\n"},
         ['a.yaml:2:9: found a number, 14155550100, where a phone number belongs (put it in quotes: "+14155550100")'],
+    ),
+    "unquoted-number-with-a-zero": (
+        {"a.yaml": OK + "number: 0445550101\n"},
+        ["a.yaml:2:9: found a number, 445550101, where a phone number belongs (" + E164 + ")"],
     ),
     "number-spaces": (
         {"a.yaml": OK + 'number: "+1 (415) 555-0100"\n'},

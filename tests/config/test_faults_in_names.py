@@ -62,6 +62,10 @@ CASES = {
         {"a.yaml": OK + 'tools: ["acme:find_odrer"]\n', "tools/acme.py": "def find_order(): ...\n"},
         ["a.yaml:2:9: 'acme:find_odrer': tools/acme.py defines no find_odrer (did you mean find_order?)"],
     ),
+    "tool-function-that-is-nothing-like-it": (
+        {"a.yaml": OK + 'tools: ["acme:pay"]\n', "tools/acme.py": "from typing import Any\ndef find_order(): ...\n"},
+        ["a.yaml:2:9: 'acme:pay': tools/acme.py defines no pay (there is find_order)"],
+    ),
     "tool-python": (
         {"a.yaml": OK + 'tools: ["acme:find_order"]\n', "tools/acme.py": "def find_order(:\n"},
         ["tools/acme.py:1:16: not Python: invalid syntax (correct the syntax)"],

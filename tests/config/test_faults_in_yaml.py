@@ -21,6 +21,10 @@ CASES = {
         {"a.yaml": OK + "model:\n\tvoice: marin\n"},
         ["a.yaml:3:1: a tab stands where YAML wants spaces (indent with spaces)"],
     ),
+    "variable-without-quotes": (
+        {"a.yaml": OK + "greeting: {{site}} here.\n"},
+        ['a.yaml:2:11: a value that begins with {{ is read as a map (put it in quotes: "{{name}} ...")'],
+    ),
     "anchor": (
         {"a.yaml": OK + "vars: &v {a: b}\n"},
         ["a.yaml:2:7: anchors (&v) are not used here (put what lines share into _defaults.yaml)"],
