@@ -25,8 +25,9 @@ from gateway.carriers.carrier import StreamSide, StreamStart
 from gateway.carriers.token import Claims, StreamTokens
 from gateway.config.directory import Directory
 from gateway.config.reception import answer
+from gateway.config.resolved import LineConfig
 from gateway.config.returns import may_return
-from gateway.config.schema import NOT_NEEDED, LineConfig
+from gateway.config.schema import NOT_NEEDED
 from gateway.errors import TokenError
 from gateway.livecall import CallMaker, LiveCall, new_call_id
 

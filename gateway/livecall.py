@@ -21,7 +21,7 @@ from gateway.call.playout import PlaybackState
 from gateway.call.policy import Policy
 from gateway.call.reason import EndReason
 from gateway.config.directory import Directory
-from gateway.config.schema import LineConfig
+from gateway.config.resolved import LineConfig
 from gateway.config.units import in_seconds
 from gateway.store.log import CallLog, LogWriter, Tap
 from gateway.store.logfile import Header

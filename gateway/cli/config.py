@@ -14,7 +14,7 @@ from gateway.errors import ConfigError
 
 if TYPE_CHECKING:
     from gateway.config.directory import Directory
-    from gateway.config.schema import LineConfig
+    from gateway.config.resolved import LineConfig
     from gateway.config.tree import Place
 
 

@@ -13,7 +13,7 @@ from gateway.errors import ConfigError
 
 if TYPE_CHECKING:
     from gateway.config.directory import Directory
-    from gateway.config.schema import LineConfig
+    from gateway.config.resolved import LineConfig
 
 
 def register(app: typer.Typer) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.config.directory import Directory
-    from gateway.config.schema import LineConfig
+    from gateway.config.resolved import LineConfig
     from gateway.store.overrides import LineOverride
 
 LONGEST = 7 * 24 * 3600.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gateway.config.directory import Directory
     from gateway.config.numbers import Claim
-    from gateway.config.schema import LineConfig
+    from gateway.config.resolved import LineConfig
 
 
 def numbers_of(directory: Directory, line: LineConfig) -> list[str]:

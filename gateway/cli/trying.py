@@ -14,7 +14,7 @@ from gateway.cli.show import print_line
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gateway.config.schema import ModelConfig
+    from gateway.config.model_options import ModelConfig
     from gateway.trial.judge import Check
     from gateway.trial.perform import Order
     from gateway.trial.script import Trial

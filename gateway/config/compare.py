@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gateway.config.directory import Directory
 from gateway.config.numbers import Claim
 from gateway.config.python_names import candidates, split_reference
-from gateway.config.schema import LineConfig
+from gateway.config.resolved import LineConfig
 
 EVERY_OTHER = "every other number"
 _SHOWN = 8

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.config.directory import Directory
-from gateway.config.schema import LineConfig
+from gateway.config.resolved import LineConfig
 
 OPENAI_HOST = "openai.com"
 

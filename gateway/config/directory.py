@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from gateway.config.numbers import Account, Claim, best
 from gateway.config.prices import SHIPPED, Prices
-from gateway.config.schema import LineConfig
+from gateway.config.resolved import LineConfig
 from gateway.config.tree import Place
 
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import SecretStr
 
-from gateway.config.schema import ModelConfig
+from gateway.config.model_options import ModelConfig
 from gateway.config.tree import Fields, Leaf, Path, walk
 from gateway.config.units import ENVIRONMENT
 from gateway.errors import Fault

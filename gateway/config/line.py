@@ -18,15 +18,12 @@ from gateway.config.names import LineNames, check_names
 from gateway.config.not_yet import refuse_in_line
 from gateway.config.opening import ClosedRejectConfig, HoursConfig, hours_of
 from gateway.config.python_names import UserPython
+from gateway.config.resolved import AgentConfig, ClosedLine, LineConfig, Recording
 from gateway.config.schema import (
     NOT_NEEDED,
-    AgentConfig,
     AgentFile,
-    ClosedLine,
-    LineConfig,
     LineFile,
     OnFailureConfig,
-    Recording,
     RecordingConfig,
     TransferConfig,
 )

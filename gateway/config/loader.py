@@ -17,7 +17,8 @@ from gateway.config.not_yet import refuse_in_agent, refuse_in_line
 from gateway.config.parts import Parts
 from gateway.config.prices import PRICES_FILE, SHIPPED, Prices, PricesFile
 from gateway.config.python_names import UserPython
-from gateway.config.schema import AgentFile, LineConfig
+from gateway.config.resolved import LineConfig
+from gateway.config.schema import AgentFile
 from gateway.config.table import Row, Table, addresses_of, claims_of
 from gateway.config.tree import Fields, Place, merge
 from gateway.config.units import NAME

@@ -11,7 +11,8 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from gateway.config.addresses import Address, Pattern, normal
 from gateway.config.opening import HoursConfig
-from gateway.config.schema import LimitsConfig, LineConfig, RecordingConfig, TransferConfig
+from gateway.config.resolved import LineConfig
+from gateway.config.schema import LimitsConfig, RecordingConfig, TransferConfig
 from gateway.config.spoken import Spoken
 from gateway.config.tree import Place
 from gateway.config.units import Checked, Language, Name, Timezone, wrong

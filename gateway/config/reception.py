@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, assert_never
 
 from gateway.call.outcome import AgentAnswers, Outcome, Refused, TargetRings, WordsHeard, plan_of
 from gateway.call.plan import Plan
-from gateway.config.schema import ClosedLine, LineConfig
+from gateway.config.resolved import ClosedLine, LineConfig
 
 Why: TypeAlias = Literal["", "after-hours", "override", "override-without-target"]
 

@@ -15,7 +15,8 @@ from gateway.config.line import Line
 from gateway.config.not_yet import refuse_in_line
 from gateway.config.numbers import OVERRIDES, Account, AccountConfig, Claim, NumberRow, NumbersFile
 from gateway.config.parts import is_table
-from gateway.config.schema import LineConfig, LineFile
+from gateway.config.resolved import LineConfig
+from gateway.config.schema import LineFile
 from gateway.config.tree import Entry, Fields, Items, Leaf, Place, Tree, merge
 from gateway.config.yaml import read_yaml
 from gateway.errors import Fault

@@ -18,7 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.config.directory import Directory
-from gateway.config.schema import LineConfig
+from gateway.config.resolved import LineConfig
 from gateway.delivery.outcome import Filler, Outcome
 from gateway.delivery.send import Sender, Undelivered
 from gateway.errors import LogError

@@ -9,7 +9,7 @@ from gateway.call.commands import AgentCommand
 from gateway.call.events import Event, SpeechStopped
 from gateway.call.playout import PlaybackState
 from gateway.config.directory import Directory
-from gateway.config.schema import LineConfig
+from gateway.config.resolved import LineConfig
 from gateway.errors import Fault
 from gateway.realtime import options
 from gateway.realtime.build import AgentBuilder, CallAgents

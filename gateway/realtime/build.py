@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from agents import ToolErrorFormatterArgs
 
-    from gateway.config.schema import AgentConfig, LineConfig
+    from gateway.config.resolved import AgentConfig, LineConfig
     from gateway.realtime.toolsloop import CallTools, ToolsLoop
     from gateway.realtime.usercode import UserCode
 

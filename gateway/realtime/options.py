@@ -33,7 +33,8 @@ if TYPE_CHECKING:
         RealtimeTurnDetectionConfig,
     )
 
-    from gateway.config.schema import LineConfig, ModelConfig
+    from gateway.config.model_options import ModelConfig
+    from gateway.config.resolved import LineConfig
 
 OPENAI_URL: Final = "wss://api.openai.com/v1/realtime"
 FORMAT: Final = "g711_ulaw"

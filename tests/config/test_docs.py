@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from gateway.config import numbers, schema
+from gateway.config import after_call, model_options, numbers, opening, schema
 from gateway.config.loader import load
-from gateway.config.schema import AgentFile, LineFile, SpokenClip
+from gateway.config.schema import AgentFile, LineFile
+from gateway.config.spoken import SpokenClip
 
 DOCS = Path(__file__).parents[2] / "docs"
 NUMBERS = {
@@ -24,25 +25,25 @@ LINES = {
     "line": LineFile,
     "clip": SpokenClip,
     "agent": AgentFile,
-    "model": schema.ModelConfig,
-    "transcription": schema.TranscriptionConfig,
-    "turn_detection": schema.TurnDetectionConfig,
-    "voice": schema.VoiceConfig,
-    "reasoning": schema.ReasoningConfig,
-    "prompt": schema.PromptConfig,
-    "tracing": schema.TracingConfig,
+    "model": model_options.ModelConfig,
+    "transcription": model_options.TranscriptionConfig,
+    "turn_detection": model_options.TurnDetectionConfig,
+    "voice": model_options.VoiceConfig,
+    "reasoning": model_options.ReasoningConfig,
+    "prompt": model_options.PromptConfig,
+    "tracing": model_options.TracingConfig,
     "transfer": schema.TransferConfig,
     "on_failure": schema.OnFailureConfig,
     "limits": schema.LimitsConfig,
     "barge_in": schema.BargeInConfig,
     "approvals": schema.ApprovalsConfig,
-    "hours": schema.HoursConfig,
-    "closed_say": schema.ClosedSayConfig,
-    "closed_reject": schema.ClosedRejectConfig,
+    "hours": opening.HoursConfig,
+    "closed_say": opening.ClosedSayConfig,
+    "closed_reject": opening.ClosedRejectConfig,
     "recording": schema.RecordingConfig,
-    "transcript": schema.TranscriptConfig,
-    "outcome": schema.OutcomeConfig,
-    "deliver": schema.DeliveryConfig,
+    "transcript": after_call.TranscriptConfig,
+    "outcome": after_call.OutcomeConfig,
+    "deliver": after_call.DeliveryConfig,
 }
 
 

@@ -23,7 +23,7 @@ from agents.realtime import (
 from gateway.call.events import Event, HangUpAsked, TransferAsked
 from gateway.call.policy import Target
 from gateway.config.loader import load
-from gateway.config.schema import AgentConfig, LineConfig
+from gateway.config.resolved import AgentConfig, LineConfig
 from gateway.errors import ConfigError
 from gateway.realtime.build import AgentBuilder, CallAgents
 from gateway.realtime.model import GatewayModel

@@ -14,7 +14,8 @@ from agents.realtime import config as sdk
 from pydantic import BaseModel
 
 from gateway.call.policy import BargeIn
-from gateway.config.schema import AgentConfig, LineConfig, ModelConfig
+from gateway.config.model_options import ModelConfig
+from gateway.config.resolved import AgentConfig, LineConfig
 from gateway.realtime.build import AgentBuilder
 from gateway.realtime.model import GatewayModel
 from gateway.realtime.options import endpoint, with_model

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from gateway.config.directory import Directory
-from gateway.config.schema import LineConfig
+from gateway.config.resolved import LineConfig
 from gateway.exchange import Exchange
 from gateway.store import calls as records
 from gateway.store.database import Database
