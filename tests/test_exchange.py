@@ -1,5 +1,6 @@
 """The calls of a node, with sides that only remember."""
 
+import uuid
 from base64 import b64encode
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ from gateway.config.directory import Directory
 from gateway.config.loader import load
 from gateway.errors import TokenError
 from gateway.exchange import Exchange
-from gateway.livecall import CallMaker
+from gateway.livecall import CallMaker, new_call_id
 from gateway.store.log import LogWriter
 from gateway.store.logfile import Closed, Entry, Header, Note, read_log
 from gateway.store.recording.shelf import Recordings
@@ -149,6 +150,16 @@ async def node(tmp_path, *, max_calls=10, line=LINE, agents=None, overrides=lamb
         yield Node(exchange, agents, tmp_path / "logs", time, recordings)
         tasks.cancel_scope.cancel()
     logs.stop()
+
+
+def test_ids_of_calls_are_sortable_by_their_time_and_cannot_be_guessed():
+    """Design rule 17: UUIDs of version 7."""
+    ids = [new_call_id(1_700_000_000 + number / 1000) for number in range(1000)]
+    assert ids == sorted(set(ids))
+    assert {uuid.UUID(each).version for each in ids} == {7}
+    assert {uuid.UUID(each).variant for each in ids} == {uuid.RFC_4122}
+    assert uuid.UUID(ids[0]).int >> 80 == 1_700_000_000_000
+    assert len({uuid.UUID(new_call_id(0)).int & (1 << 62) - 1 for _ in range(1000)}) == 1000
 
 
 async def test_three_visits_are_one_call(tmp_path):

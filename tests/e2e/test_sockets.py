@@ -59,6 +59,7 @@ async def test_a_token_is_for_its_own_call(world, offered, change):
 
 
 async def test_a_silent_socket_is_closed_after_five_seconds(world):
+    """Design rule 14, as the next test."""
     began = time.monotonic()
     async with world.twilio.raw_stream(MEDIA_URL, {}) as stream:
         assert await stream.closed() == 1008

@@ -297,7 +297,7 @@ def test_the_session_has_no_event_that_is_not_among_them() -> None:
     assert {type(event) for event, _ in SESSION_CASES} == set(get_args(RealtimeSessionEvent))
 
 
-# ---- Formats, responses, errors ------------------------------------------------------------------------------------------
+# ---- Formats (design rule 9), responses, errors --------------------------------------------------------------------------
 
 
 def test_audio_is_heard_only_while_the_formats_are_right() -> None:

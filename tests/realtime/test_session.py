@@ -34,6 +34,7 @@ def hear(number: int, *, loud: bool = True) -> c.Hear:
 
 
 async def test_it_is_ready_when_the_formats_are_confirmed(call: Any) -> None:
+    """Design rule 9."""
     async with ScriptedModel(timing=SWIFT) as model, call(model, session=3) as caller:
         assert caller.events == [e.AgentReady(3), e.AgentChanged("", "Triage")]
         audio = caller.server.config["audio"]

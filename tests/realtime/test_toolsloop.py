@@ -173,7 +173,7 @@ async def test_twenty_of_each_bad_tool_leave_the_rest_alone(loop: ToolsLoop) -> 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["sleeping", "spinning"])
 async def test_a_tool_that_blocks_does_not_hold_up_the_serving_loop(call: CallTools, busy: bool) -> None:
-    """Hazard K3."""
+    """Hazard K3; design rule 13."""
     times = []
 
     async def blocks_for_a_while() -> None:

@@ -47,6 +47,7 @@ def test_hang_up_keeps_no_reason_of_the_models_own(asked: list[Event], context: 
 
 
 def test_transfer_offers_the_lines_names_and_nothing_else(asked: list[Event], context: ToolContext) -> None:
+    """Design rule 16: the model chooses a name of the operator's, never a number."""
     spec = builtin("transfer", context.targets)
     assert spec.schema["properties"]["target"]["enum"] == ["desk", "billing"]
     run(spec, context, target="billing")
