@@ -1,7 +1,8 @@
 """A side of the agent under test: connected to a scripted model, with what it told the call."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
 
@@ -13,7 +14,9 @@ from gateway.call.commands import AgentCommand, CloseAgent
 from gateway.call.events import AgentReady, Event
 from gateway.call.playout import PlaybackState
 from gateway.realtime.session import RealtimeSide
+from gateway.realtime.toolsloop import ToolsLoop
 from gateway.testing.model import ModelSession, ScriptedModel, Timing
+from tests.realtime.lab import Lab
 
 E = TypeVar("E")
 
@@ -122,3 +125,16 @@ Call: TypeAlias = Callable[..., Caller]
 def call() -> Call:
     """Make a caller: ``async with call(model) as caller`` is connected, ``call(model).ring()`` does not wait."""
     return Caller
+
+
+@pytest.fixture
+def tools() -> Iterator[ToolsLoop]:
+    loop = ToolsLoop(stuck_after=0.3)
+    yield loop
+    loop.close()
+
+
+@pytest.fixture
+def lab(tmp_path: Path, tools: ToolsLoop) -> Lab:
+    (tmp_path / "tools").mkdir()
+    return Lab(tmp_path, tools)

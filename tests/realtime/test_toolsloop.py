@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -14,6 +14,7 @@ from gateway.errors import ToolError
 from gateway.realtime.tool_output import OUTPUT_LIMIT, text_of
 from gateway.realtime.toolsloop import CallTools, ToolsLoop
 from gateway.realtime.toolsthread import Job
+from tests.realtime.lab import Ticks
 
 pytestmark = pytest.mark.anyio
 
@@ -33,30 +34,6 @@ def loop() -> Iterator[ToolsLoop]:
 @pytest.fixture
 def call(loop: ToolsLoop) -> CallTools:
     return loop.for_call("call-1")
-
-
-class Ticks:
-    """When the serving loop got round to something; it does so every 5 ms unless somebody holds it up."""
-
-    def __init__(self) -> None:
-        self._times: list[float] = []
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._tick())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._task.cancel()
-
-    async def _tick(self) -> None:
-        while True:
-            self._times.append(time.monotonic())
-            await asyncio.sleep(0.005)
-
-    def within(self, times: Any) -> int:
-        """Count the ticks between the first two of these times."""
-        began, ended, *_ = times
-        return sum(began < tick < ended for tick in self._times)
 
 
 class Unprintable:
