@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-pytest_plugins = ["tests.records"]
+pytest_plugins = ["tests.records", "tests.twilio_api"]
 
 
 @pytest.fixture

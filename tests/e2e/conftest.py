@@ -24,6 +24,7 @@ from gateway.testing import (
 )
 from gateway.testing.model import ModelSession, decode_frames, encode_frame
 from gateway.testing.twilio.log import Cleared
+from tests.twilio_api import find_twilio_api
 
 DESK, REST, HELPED, LIMITED, SPARING = "+15550100", "+15550101", "+15550102", "+15550103", "+15550104"
 """One number for each line below."""
@@ -155,6 +156,8 @@ async def _begin(
         if lines is LINES:
             add_numbers(twilio)
         yield World(twilio, gateway, scripted)
+        if api := find_twilio_api():
+            api.judge(twilio.rest.requests)  # nothing was asked that Twilio does not describe
 
 
 def add_numbers(twilio: FakeTwilio) -> None:

@@ -56,11 +56,14 @@ class Number(Application):
     """A phone number of the account, with the webhooks of its calls.
 
     ``status_events`` are those of ``initiated``, ``ringing``, ``answered``, ``completed`` that its callback gets.
-    ``voice_application_sid`` names an application whose webhooks count instead.
+    ``voice_application_sid`` names an application whose webhooks count instead. ``trunk_sid`` and ``voice_region`` are
+    only shown: what an Elastic SIP trunk or another region would do with a call is not acted out.
     """
 
     phone_number: str = ""
     voice_application_sid: str = ""
+    trunk_sid: str | None = None
+    voice_region: str = "us1"
     sid: str = field(default_factory=lambda: new_sid("PN"))
 
 
@@ -126,4 +129,5 @@ def shown(account: Account, entry: Application) -> dict[str, Any]:
     }
     if isinstance(entry, Number):
         body |= {"phone_number": entry.phone_number, "capabilities": {"voice": True, "sms": False, "mms": False}}
+        body["trunk_sid"] = entry.trunk_sid
     return body

@@ -67,6 +67,7 @@ class Rest:
                 self._route(base + "/Applications.json", self._applications, "GET", "POST"),
                 self._route(base + "/Applications/{sid}.json", self._application, "GET", "POST"),
                 self._route("/v1/Alerts", self._alerts, "GET"),
+                self._route("/v2/PhoneNumbers/{number}", self._inbound_route, "GET"),
             ]
         )
 
@@ -161,6 +162,14 @@ class Rest:
 
     def _number(self, request: Request, fields: dict[str, str]) -> Response:
         return self._entry(request, fields, self._account.numbers)
+
+    def _inbound_route(self, request: Request, _fields: dict[str, str]) -> Response:
+        """Answer as Twilio's Routes API does: which region processes the calls of a number."""
+        number = self._account.number(request.path_params["number"])
+        if number is None:
+            raise _missing(request)
+        shape = {"phone_number": number.phone_number, "sid": "QQ" + number.sid[2:], "account_sid": self._account.sid}
+        return JSONResponse(shape | {"voice_region": number.voice_region, "friendly_name": number.friendly_name})
 
     def _applications(self, request: Request, fields: dict[str, str]) -> Response:
         if request.method == "POST":
