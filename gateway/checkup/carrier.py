@@ -87,7 +87,8 @@ def _what(row: Pointed) -> str:
             return "comes here, and no line answers it"
         case _:
             changes = ", ".join(f"{name} is {before or 'empty'}" for name, before, _ in row.changes)
-            return f"does not come here, to {row.line}: {changes}"
+            where = f"comes here, to {row.line}, but" if row.comes_here else f"does not come here, to {row.line}:"
+            return f"{where} {changes}"
 
 
 def _ours(url: str, public_url: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -68,11 +69,12 @@ class PublicUrl:
                 )
         except TimeoutError:
             return fault("TLS", f"{parts.netloc} does not answer", "does the name lead here, and is the port open?")
+        except ssl.SSLError as error:
+            reason = getattr(error, "verify_message", "") or words(error)
+            remedy = "Twilio refuses it too (31910, 11205): mend the certificate"
+            return fault("TLS", f"{parts.netloc}: {reason}", remedy)
         except OSError as error:
-            reason = getattr(error, "verify_message", "") or error.strerror or str(error)
-            return fault(
-                "TLS", f"{parts.netloc}: {reason}", "Twilio refuses it too (31910, 11205): mend the certificate"
-            )
+            return fault("TLS", f"{parts.netloc}: {words(error)}", "does the name lead here, and is the port open?")
         if days < SOON:
             return warning("TLS", f"the certificate ends in {days} days", "renew it")
         return ok("TLS", f"the certificate is good for {days} days")

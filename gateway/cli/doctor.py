@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.show import print_line, print_table
+from gateway.cli.show import print_line
 from gateway.errors import ConfigError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from gateway.checkup.finding import Finding
+    from gateway.checkup.finding import Finding, State
     from gateway.config.directory import Directory
     from gateway.settings import Settings
 
-_SIGNS = {"ok": "ok", "warning": "warning", "fault": "FAULT", "left-out": "left out"}
+_SIGNS: dict[State, tuple[str, str]] = {
+    "ok": ("ok", "green"),
+    "warning": ("warning", "yellow"),
+    "fault": ("FAULT", "red"),
+    "left-out": ("left out", "bright_black"),
+}
+"""What each state is called, and its colour."""
 
 
 def register(app: typer.Typer) -> None:
@@ -37,23 +44,30 @@ def doctor(
     """Check keys, clock, port, TLS, the model, the public URL and each number; exit with 1 where something is wrong."""
     import anyio  # noqa: PLC0415 - heavy
 
-    findings: list[Finding] = []
+    states: Counter[str] = Counter()
 
     async def go() -> None:
         async for finding in _measured(number) if live else _findings():
-            findings.append(finding)
-            if json:
-                print_line(dataclasses.asdict(finding))
+            states[finding.state] += 1
+            _print(finding, json=json)
 
     anyio.run(go)
     if not json:
-        print_table(
-            ("What", "State", "Found", "Remedy"),
-            [(each.subject, _SIGNS[each.state], each.found, each.remedy) for each in findings],
-            folds="Remedy",
-        )
-    if any(each.state == "fault" for each in findings):
+        faults, warnings = states["fault"], states["warning"]
+        typer.echo(f"\n{faults} {'fault' if faults == 1 else 'faults'}, {warnings} to look at.")
+    if states["fault"]:
         raise typer.Exit(1)
+
+
+def _print(finding: Finding, *, json: bool) -> None:
+    """Print a finding as soon as it is there, the remedy under it; or one JSON object."""
+    if json:
+        print_line(dataclasses.asdict(finding))
+        return
+    sign, colour = _SIGNS[finding.state]
+    typer.echo(f"{typer.style(f'{sign:8}', fg=colour)}  {typer.style(finding.subject, bold=True)}: {finding.found}")
+    if finding.remedy:
+        typer.echo(f"{'':10}-> {finding.remedy}")
 
 
 async def _measured(phone_number: str) -> AsyncIterator[Finding]:

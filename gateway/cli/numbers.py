@@ -53,7 +53,7 @@ def list_numbers(
         return
     print_table(
         ("Number", "Line", "State", "Voice URL", "Fallback", "Status callback", "Region"),
-        [(row.phone_number, row.line or "-", _SHOWN[row.state], *_urls(row), region or "-") for row, region in rows],
+        [(row.phone_number, row.line or "-", _state(row), *_urls(row), region or "-") for row, region in rows],
         folds="Voice URL",
     )
     for row, _ in rows:
@@ -90,6 +90,10 @@ def sync(
         typer.echo("Nothing to change.")
     if changes and not (apply or restore):
         typer.echo("Nothing was changed: --apply does it, and --restore puts back what is there now.", err=True)
+
+
+def _state(row: Pointed) -> str:
+    return "comes here, not all set" if row.state == "differs" and row.comes_here else _SHOWN[row.state]
 
 
 def _urls(row: Pointed) -> tuple[str, str, str]:

@@ -50,6 +50,13 @@ def fallback(**more):
         (OURS | fallback(trunk_sid="TK0"), "", "fault", "is on an Elastic SIP trunk", "take the number off the trunk"),
         (OURS | fallback(voice_application_sid=APP.sid), "", "warning", "under a TwiML App", "point the App here"),
         (fallback(voice_url="https://old.example/v"), "", "warning", "does not come here", "numbers sync --apply"),
+        (
+            fallback(voice_url=OURS["voice_url"]),
+            "",
+            "warning",
+            "comes here, to desk, but StatusCallback is empty",
+            "sets the rest",
+        ),
         (OURS, ", fallback", "warning", "has no fallback URL", "gateway fallback export"),
         (
             OURS | {"voice_fallback_url": "https://gw.example/twilio/fallback"},
@@ -60,7 +67,7 @@ def fallback(**more):
         ),
         (OURS | fallback(voice_region="ie1"), ", region", "warning", "processed in ie1", "name region and edge"),
     ],
-    ids=["right", "trunk", "app", "elsewhere", "no-fallback", "own-fallback", "region"],
+    ids=["right", "trunk", "app", "elsewhere", "half", "no-fallback", "own-fallback", "region"],
 )
 async def test_a_number(world, fields, subject, state, found, remedy):
     account, ask = world

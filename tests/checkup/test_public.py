@@ -54,6 +54,9 @@ async def test_what_is_in_the_way(statuses, subject, found, remedy):
 async def test_what_is_not_there_or_not_set():
     assert (await said(""))["public URL"][0] == "left-out"
     assert (await said("http://gw.example"))["TLS"][:2] == ("fault", "the public URL is not https")
+    state, found, remedy = (await said("https://127.0.0.1:9"))["TLS"]
+    assert (state, found) == ("fault", "127.0.0.1:9: Connection refused")
+    assert "is the port open" in remedy
     async with serving(answering(others=200)) as url:
         assert (await said(url, token=""))["signed request"][0] == "left-out"
         gone = url

@@ -47,6 +47,20 @@ def test_each_number_is_shown_with_what_is_wrong(world, twilio):
     assert "gateway numbers sync --apply" in table.err
 
 
+def test_a_narrow_terminal_shows_everything_too(world, twilio, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    url = "https://gw.example/twilio/voice/desk?campaign=spring"
+    twilio.add_number("+14155550100", url, voice_fallback_url="https://handler.twilio.com/twiml/EH0")
+    shown = world("numbers", "list").out.splitlines()
+    assert shown[0] == "+14155550100"
+    assert {line.split()[0]: line.split(maxsplit=1)[1] for line in shown[1:3]} == {
+        "line": "desk",
+        "state": "comes here, not all set",
+    }
+    assert shown[3].endswith(url)
+    assert shown[4].endswith("https://handler.twilio.com/twiml/EH0")
+
+
 def test_numbers_are_pointed_here_and_put_back(world, twilio):
     number = twilio.add_number("+14155550100", OTHER, voice_method="GET", status_callback="https://old.example/s")
     dry = world("numbers", "sync", "--json")

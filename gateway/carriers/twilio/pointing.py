@@ -34,7 +34,14 @@ class Pointed:
     """What would have to be changed: field, value now, value wanted."""
 
     @property
+    def comes_here(self) -> bool:
+        """Whether its calls come to us, whatever else is to be changed."""
+        return self.state in {"ours", "differs"} and all(name != "VoiceUrl" for name, _, _ in self.changes)
+
+    @property
     def remedy(self) -> str:
+        if self.state == "differs" and self.comes_here:
+            return "gateway numbers sync --apply sets the rest"
         return REMEDIES.get(self.state, "")
 
 
