@@ -1,7 +1,7 @@
 """The SDK's session, kept from growing with the call.
 
-Left alone, it queues every event of the model, read or not (2 MB for a minute of speech), and copies the whole history
-of the conversation for every word of it (hazards H14 to H16).
+Left alone, it queues every event of the model, read or not (2 MB for a minute of speech), copies the whole history of
+the conversation for every word of it (hazards H14 to H16), and keeps what each response has used.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from agents.realtime import (
     RealtimeSessionEvent,
 )
 from agents.realtime.items import RealtimeItem
+from agents.realtime.model_events import RealtimeModelEvent, RealtimeModelTranscriptDeltaEvent
 
 KEPT: Final = 32
 """Items of the history that are kept; older ones are not touched any more by what comes."""
@@ -37,8 +38,36 @@ UNREAD: Final = frozenset(
 """Events that nobody reads, and that are not queued."""
 
 
+_ONLY_QUEUED: Final = frozenset({"raw_server_event", "audio", "audio_done"})
+"""Kinds of the model's events of which the SDK makes events that are not read, and nothing else."""
+
+
 class BoundedSession(RealtimeSession):
-    """A session of the SDK's that holds the end of its history, and queues only what is read."""
+    """A session of the SDK's that holds the end of its history, and queues only what is read.
+
+    The words of an item enter its history when they are complete, not one by one; guardrails get each as it comes.
+    """
+
+    async def on_event(self, event: RealtimeModelEvent) -> None:
+        """Take an event of the model, as the SDK does."""
+        if event.type in _ONLY_QUEUED:
+            return
+        if isinstance(event, RealtimeModelTranscriptDeltaEvent):
+            self._take_words(event)
+        else:
+            await super().on_event(event)
+
+    def _take_words(self, event: RealtimeModelTranscriptDeltaEvent) -> None:
+        if self._closing or self._closed:
+            return
+        self._reconcile_output_response(event.response_id)
+        self._record_output_guardrail_delta(
+            event.item_id,
+            event.delta,
+            event.response_id,
+            agent_snapshot=self._active_output_response_agent,
+            output_response_generation=self._active_output_response_generation,
+        )
 
     @property
     def _history(self) -> list[RealtimeItem]:
@@ -49,6 +78,8 @@ class BoundedSession(RealtimeSession):
         self._newest = items if len(items) <= KEPT else items[-KEPT:]
 
     async def _put_event(self, event: RealtimeSessionEvent) -> bool:
+        if type(event) is RealtimeAgentEndEvent:
+            del self._context_wrapper.usage.request_usage_entries[:-KEPT]
         if type(event) in UNREAD:
             return not (self._closing or self._closed)
         return await super()._put_event(event)

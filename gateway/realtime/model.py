@@ -26,6 +26,7 @@ from agents.realtime.model_events import (
     RealtimeModelExceptionEvent,
     RealtimeModelItemUpdatedEvent,
     RealtimeModelRawServerEvent,
+    RealtimeModelTranscriptDeltaEvent,
     RealtimeModelTurnEndedEvent,
     RealtimeModelTurnStartedEvent,
 )
@@ -258,6 +259,9 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
             case "response.output_audio.delta":
                 if not await self._take_audio(event):
                     await super()._handle_ws_event(event)
+            case "response.output_audio_transcript.delta" if (words := _words(event)) is not None:
+                await self._emit_event(RealtimeModelRawServerEvent(data=event))
+                await self._emit_event(words)
             case "input_audio_buffer.speech_started":
                 self._cut_by_server = True
                 await self._emit_event(RealtimeModelRawServerEvent(data=event))
@@ -370,6 +374,15 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
 
 def _append(payload: str) -> bytes:
     return _APPEND + _encode(payload) + b"}"
+
+
+def _words(event: dict[str, Any]) -> RealtimeModelTranscriptDeltaEvent | None:
+    """What a transcript's delta says; None where it is unusual, and the SDK is to say what is wrong with it."""
+    match event:
+        case {"delta": str(delta), "response_id": str(response_id), "item_id": str(item_id), "content_index": int()}:
+            return RealtimeModelTranscriptDeltaEvent(item_id=item_id, delta=delta, response_id=response_id)
+        case _:
+            return None
 
 
 def _names(event: dict[str, Any]) -> object:

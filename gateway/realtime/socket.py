@@ -108,6 +108,7 @@ async def connect(url: str, headers: Mapping[str, str], settings: Transport) -> 
                 max_frame_size=settings.max_size,
                 extra_headers=dict(headers),
                 max_redirects=0,
+                read_buffer_init_size=4096,
                 proxy=settings.proxy,
             )
     except picows.WSInvalidURL as error:

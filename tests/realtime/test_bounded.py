@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 from agents.realtime import RealtimeAgent, RealtimeSession
 from agents.realtime.items import AssistantMessageItem
+from agents.realtime.model_events import (
+    RealtimeModelTurnEndedEvent,
+    RealtimeModelTurnStartedEvent,
+    RealtimeModelUsageEvent,
+)
 from agents.tool import function_tool
+from agents.usage import Usage
 
 from gateway.call.playout import PlaybackState
 from gateway.realtime.bounded import KEPT, UNREAD, BoundedSession
@@ -64,13 +70,21 @@ def told(events: list[Any]) -> list[str]:
     return [event.type for event in events if type(event) not in UNREAD]
 
 
+def contents(session: RealtimeSession) -> list[Any]:
+    """The words of each item of a history; of a tool's call its name."""
+    return [
+        [part.model_dump(exclude={"audio"}) for part in item.content] if item.type == "message" else item.name
+        for item in session._history
+    ]
+
+
 async def test_what_is_read_what_is_sent_and_the_end_of_the_history_are_equal() -> None:
     stock, stock_session, stock_sent = await talk(RealtimeSession)
     ours, our_session, our_sent = await talk(BoundedSession)
     assert told(ours) == told(stock)
     assert {"tool_start", "tool_end", "handoff"} <= set(told(ours))
     assert our_sent == stock_sent
-    assert [item.type for item in our_session._history] == [item.type for item in stock_session._history][-KEPT:]
+    assert contents(our_session) == contents(stock_session)[-KEPT:]
     assert {type(event) for event in stock} & UNREAD
     assert not {type(event) for event in ours} & UNREAD
 
@@ -82,6 +96,17 @@ async def test_nothing_grows_over_many_items() -> None:
         session._history = session._get_new_history(session._history, item)
     assert [item.item_id for item in session._history] == [f"i{number}" for number in range(500 - KEPT, 500)]
     assert session._event_queue.empty()
+
+
+async def test_what_responses_used_is_summed_up_and_not_kept_one_by_one() -> None:
+    session = BoundedSession(GatewayModel(), RealtimeAgent(name="A"), None)
+    for number in range(3 * KEPT):
+        await session.on_event(RealtimeModelTurnStartedEvent(response_id=f"r{number}"))
+        await session.on_event(RealtimeModelUsageEvent(usage=Usage(requests=1, input_tokens=2, total_tokens=2)))
+        await session.on_event(RealtimeModelTurnEndedEvent(response_id=f"r{number}"))
+    usage = session._context_wrapper.usage
+    assert (usage.requests, usage.input_tokens) == (3 * KEPT, 6 * KEPT)
+    assert len(usage.request_usage_entries) <= KEPT
 
 
 def test_the_sdk_still_has_what_is_bounded() -> None:
