@@ -100,7 +100,7 @@ class Turns:
         turn = self._by_item.get(("agent", item_id))
         if turn is None:
             return None
-        known = replace(turn)
+        known = None if ended is None else replace(turn)
         turn.heard_ms, turn.generated_ms = heard_ms, generated_ms
         turn.heard = estimate_heard(turn.generated, generated_ms, heard_ms)
         if ended is not None:
@@ -108,7 +108,7 @@ class Turns:
             turn.cut = heard_ms < generated_ms - FRAME_MS
         if began is not None and item_id in self._answered:
             turn.waited_heard = began - self._answered[item_id]
-        if ended is not None and turn != known:
+        if known is not None and turn != known:
             self.settled[turn.speaker, item_id] = turn
         return turn
 
@@ -141,10 +141,9 @@ def estimate_heard(text: str, generated_ms: float, heard_ms: float) -> str:
     if heard_ms >= generated_ms:
         return text
     reach = len(text) * heard_ms / generated_ms
-    end = start = 0
-    for word in text.split():
-        start = text.index(word, start)
-        if start + len(word) / 2 > reach:
-            break
-        end = start = start + len(word)
-    return text[:end]
+    begun = text[: int(reach) + 1].rstrip()
+    if not begun:
+        return ""
+    start = len(begun) - len(begun.rsplit(None, 1)[-1])  # of the last word that has begun; those before it were heard
+    end = start + len(text[start:].split(None, 1)[0])
+    return text[:end] if (start + end) / 2 <= reach else text[:start].rstrip()

@@ -32,7 +32,7 @@ from gateway.store.feed import AUDIO, Feed
 from gateway.store.logfile import Header, encode, is_projected, path_of
 from gateway.store.node import NodeLock
 
-FLUSH_EVERY = 0.25
+FLUSH_EVERY = 0.4
 """Seconds between two writes of a log."""
 RUN = 20
 """Frames of the caller in one line, 0.4 s; a crash loses that much, and what was not yet written."""

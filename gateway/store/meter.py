@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from gateway.audio.frames import BYTES_PER_MS
+from gateway.audio.frames import SAMPLE_RATE
 from gateway.call import events as e
 from gateway.call.commands import Command, EndCall, Redirect
 from gateway.call.reason import EndReason
@@ -50,12 +50,12 @@ class Meter:
         match line[0]:
             case "frames":
                 _, _, timestamp_ms, size, moments, _ = line
-                for number, at in enumerate(moments):
-                    self._frame(at, timestamp_ms + number * size / BYTES_PER_MS)
+                step, first = size / SAMPLE_RATE, timestamp_ms / 1000
+                self._arrived([at - first - number * step for number, at in enumerate(moments)])
             case "event":
                 _, _, at, event, commands, _ = line
                 if type(event) is e.CallerAudio:
-                    self._frame(at, event.timestamp_ms)
+                    self._arrived([at - event.timestamp_ms / 1000])
                 else:
                     self._story.feed(at, event, names_of(commands))
                     self._event(at, event, commands)
@@ -69,10 +69,10 @@ class Meter:
                     self._settled(turn)
                 self._closed(at, reason)
 
-    def _frame(self, at: float, timestamp_ms: float) -> None:
-        offset = at - timestamp_ms / 1000
-        self._fastest = min(self._fastest, offset)
-        self._latest = max(self._latest, offset - self._fastest)
+    def _arrived(self, offsets: list[float]) -> None:
+        """Take frames that follow each other: by how many seconds our clock was ahead of the carrier's at each."""
+        self._fastest = min(self._fastest, *offsets)
+        self._latest = max(self._latest, max(offsets) - self._fastest)
 
     def _event(self, at: float, event: e.Event, commands: Sequence[Command]) -> None:
         metrics = self._metrics

@@ -7,6 +7,7 @@ the call is read from there once the queue is empty again.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,8 @@ BATCH = 500
 """Pieces in one transaction."""
 EVERY = 1.0
 """Seconds between two batches."""
+PORTION, REST = 0.001, 0.003
+"""Seconds of work after which the thread rests, and for how long: while it computes no frame of any call moves on."""
 RECENT = 512
 """Closed calls whose rows are remembered for notes that still come."""
 _RETRY = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -62,6 +65,7 @@ class Projector:
         self._behind: set[str] = set()
         self._calls: dict[str, Projection] = {}
         self._found: list[str] = []
+        self._rested = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: anyio.run(self._run), name="records", daemon=True)
         self.failures = 0
@@ -127,13 +131,23 @@ class Projector:
             return False
         rows: Rows = {}
         open_before = [call_id for call_id in dict(batch) if not self._is_over(call_id)]
-        touched = {call_id: self._project(call_id, lines) for call_id, lines in batch}
+        touched: dict[str, Projection] = {}
+        for call_id, lines in batch:
+            touched[call_id] = self._project(call_id, lines)
+            await self._rest()
         for projection in touched.values():
             merge(rows, projection.take())
+            await self._rest()
         await self._store(database, rows)
         self._announce([touched[call_id] for call_id in open_before])
         self._forget()
         return self.waiting > 0
+
+    async def _rest(self) -> None:
+        now = time.monotonic()
+        if now >= self._rested + PORTION and not self._stop.is_set():
+            await anyio.sleep(REST)
+            self._rested = time.monotonic()
 
     def _is_over(self, call_id: str) -> bool:
         return call_id in self._calls and self._calls[call_id].closed

@@ -17,8 +17,8 @@ from gateway.store.recording.tape import Tape
 
 log = structlog.get_logger()
 
-STEP = SAMPLE_RATE * 2 // 5
-"""Samples after which the tape is written down again: 0.4 s, so that a crash loses about half a second at most."""
+STEP = SAMPLE_RATE * 3 // 10
+"""Samples after which the tape is written down again: less than come between two writes of the log, so each time."""
 PAUSED, RESUMED, MASKED = "recording-paused", "recording-resumed", "recording-masked"
 """What notes in a log mean to its recording."""
 
