@@ -47,26 +47,11 @@ def check(
 ) -> None:
     """Check every file of the folder, all tables of numbers too; exit with 1 where something is wrong."""
     from gateway.cli.folder import config_folder, environment_name  # noqa: PLC0415 - heavy
-    from gateway.config.folder import read_folder  # noqa: PLC0415 - heavy
-    from gateway.config.loader import parse  # noqa: PLC0415 - heavy
-    from gateway.config.table import environments  # noqa: PLC0415 - heavy
 
     folder = config_folder(path)
-    here = env or environment_name()
-    faults: dict[Fault, None] = {}
-    directory: Directory | None = None
-    try:
-        content = read_folder(folder)
-        for each in dict.fromkeys([here, *([] if env else environments(content))]):
-            try:
-                checked = parse(content, env=each)
-                directory = directory or checked
-            except ConfigError as error:
-                faults |= dict.fromkeys(error.faults)
-    except ConfigError as error:
-        faults |= dict.fromkeys(error.faults)
+    directory, faults = _read(folder, env or environment_name(), others=not env)
     if faults or directory is None:
-        print_faults([*faults], json=json)
+        print_faults(faults, json=json)
         raise typer.Exit(1)
     rows = [*_rows(directory)]
     if json:
@@ -88,6 +73,27 @@ def check(
         folds="Tools",
         caption=f"{folder} is right. Snapshot {directory.hash}.",
     )
+
+
+def _read(folder: Path, env: str, *, others: bool) -> tuple[Directory | None, list[Fault]]:
+    """Return the folder with one environment's table of numbers, and what is wrong with it, or with any ``others``."""
+    from gateway.config.folder import read_folder  # noqa: PLC0415 - heavy
+    from gateway.config.loader import parse  # noqa: PLC0415
+    from gateway.config.table import environments  # noqa: PLC0415
+
+    faults: dict[Fault, None] = {}
+    directory: Directory | None = None
+    try:
+        content = read_folder(folder)
+        for each in dict.fromkeys([env, *(environments(content) if others else [])]):
+            try:
+                checked = parse(content, env=each)
+                directory = directory or checked
+            except ConfigError as error:
+                faults |= dict.fromkeys(error.faults)
+    except ConfigError as error:
+        faults |= dict.fromkeys(error.faults)
+    return directory, [*faults]
 
 
 def schema(

@@ -111,7 +111,8 @@ class Table:
     def _over(self, base: Line, address: str, over: Fields, unread: set[str]) -> Line:
         if not over.values:
             return base
-        line, faults = base.over(address, over)
+        line, refused = base.over(address, over)
+        faults = [fault for fault in refused if fault.file == self.tree.place.file]  # the line's own were told with it
         if base.id not in unread:
             faults += line.check(self.environment)
         for fault in faults:

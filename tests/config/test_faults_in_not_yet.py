@@ -35,6 +35,24 @@ CASES = {
             "a.yaml:2:10: not supported yet: cost limits (cost) (remove it; max_duration and concurrent_calls bound the cost)"
         ],
     ),
+    "told-once-however-many-numbers-the-line-has": (
+        {
+            "a.yaml": "instructions: Hi\nkeys: {}\n",
+            "_numbers.yaml": 'numbers: {"+14155550100": {line: a, label: A}, "+14155550101": {line: a, label: B}}\n',
+        },
+        [
+            "a.yaml:2:1: not supported yet: keypad menus (keys) (remove it; the agent can be given the tool transfer)",
+        ],
+    ),
+    "in-a-row": (
+        {
+            "a.yaml": "instructions: Hi\n",
+            "_numbers.yaml": 'numbers: {"+14155550100": {line: a, limits: {cost: 2.00}}}\n',
+        },
+        [
+            "_numbers.yaml:1:46: not supported yet: cost limits (cost) (remove it; max_duration and concurrent_calls bound the cost)"
+        ],
+    ),
     "agent-voice": (
         {"a.yaml": "agents: {x: {instructions: Hi, voice: marin}}\n"},
         [
