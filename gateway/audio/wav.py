@@ -33,13 +33,17 @@ class WavWriter:
     """Writes two channels of mu-law to a file that can be read, seeked and written, and is playable at any instant.
 
     Each write puts the audio first and then says so in the header; so a crash in between loses that write alone.
+    A file that such a writer left before goes on where its header says that it ends.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._start = file.tell()
-        self._size = 0
-        file.write(_header(0))
+        self._size = _size_left(file.read(_HEADER.size))
+        if not self._size:
+            file.seek(self._start)
+            file.truncate()
+            file.write(_header(0))
 
     @property
     def milliseconds(self) -> float:
@@ -71,6 +75,14 @@ class WavWriter:
             file.seek(self._start)
             file.write(_header(self._size))
         file.flush()
+
+
+def _size_left(header: bytes) -> int:
+    """Return how many bytes of audio a header of ours says that there are; 0 where it is none."""
+    if len(header) < _HEADER.size:
+        return 0
+    size = int.from_bytes(header[-4:], "little")
+    return size if header == _header(size) else 0
 
 
 def read_channels(data: bytes) -> tuple[bytes, bytes]:

@@ -34,8 +34,8 @@ from gateway.store.node import NodeLock
 
 FLUSH_EVERY = 0.4
 """Seconds between two writes of a log."""
-RUN = 20
-"""Frames of the caller in one line, 0.4 s; a crash loses that much, and what was not yet written."""
+RUN = 10
+"""Frames of the caller in one line, 0.2 s; a crash loses that much, and what was not yet written."""
 PORTION = 0.005
 """Seconds that the writer rests between portions, once it has done what is due by then."""
 

@@ -88,6 +88,7 @@ class Recordings:
         self.folder = Path(unquote(parts.path)) if parts.scheme == "file" else folder
         self._store = _store(url) if url and parts.scheme != "file" else None
         self._finished: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._growing: set[str] = set()
         self._doubtful: set[str] = set()  # whose upload failed, or seemed to
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -117,6 +118,7 @@ class Recordings:
 
     def record(self, call_id: str) -> Recorder:
         """Return what records a call that begins."""
+        self._growing.add(call_id)
         return Recorder(self._path(call_id), lambda failed: self._done(call_id, failed=failed))
 
     def find(self, call_id: str) -> Kept | None:
@@ -158,6 +160,7 @@ class Recordings:
 
     def _done(self, call_id: str, *, failed: bool) -> None:
         self.failures += failed
+        self._growing.discard(call_id)
         if self._store is not None:
             self._finished.put(call_id)
 
@@ -187,9 +190,11 @@ class Recordings:
         path = self._path(call_id)
         assert self._store is not None  # noqa: S101 - there is no thread without it
         try:
+            if call_id in self._growing:
+                return True  # taken up again after a crash; it comes here once more when it is over
             if path.exists():
                 obstore.put(self._store, path.name, path, attributes={"Content-Type": "audio/wav"})
-                self._uploaded(path)
+                self._uploaded(path, call_id)
             elif call_id in self._doubtful:
                 self._delete_object(path.name)
         except (BaseError, OSError) as error:
@@ -200,9 +205,10 @@ class Recordings:
         self._doubtful.discard(call_id)
         return True
 
-    def _uploaded(self, path: Path) -> None:
+    def _uploaded(self, path: Path, call_id: str) -> None:
         try:
-            path.unlink()
+            if call_id not in self._growing:
+                path.unlink()
         except FileNotFoundError:
             # It was erased meanwhile, and must not come to stay where it was just put.
             self._delete_object(path.name)

@@ -13,6 +13,7 @@ import httpx2
 import obstore
 import pytest
 
+from gateway.audio.wav import read_channels
 from gateway.call.events import CallerAudio, StreamStarted
 from gateway.call.reason import EndReason
 from gateway.errors import SettingsError
@@ -22,11 +23,22 @@ SOUND = "/wEC" * 53 + "/w=="
 
 
 def record(recordings: Recordings, call_id: str, frames: int = 100) -> None:
-    lines: list[tuple[Any, ...]] = [("event", 1, 0.0, StreamStarted("MZ", 1), [], ())]
-    lines += [("event", n, n / 50, CallerAudio(SOUND, 160, n * 20), [], ()) for n in range(frames)]
     recorder = recordings.record(call_id)
-    recorder.take(lines)
+    recorder.take(_frames(SOUND, frames))
     recorder.take([("closed", 1.0, EndReason("success", "x"), {})])
+
+
+def leave(recordings: Recordings, call_id: str, frames: int) -> None:
+    """Leave a recording as a process does that dies."""
+    recorder = recordings.record(call_id)
+    recorder.take(_frames(SOUND, frames))
+    assert recorder._file is not None
+    recorder._file.close()
+
+
+def _frames(sound: str, frames: int) -> list[tuple[Any, ...]]:
+    lines: list[tuple[Any, ...]] = [("event", 1, 0.0, StreamStarted("MZ", 1), [], ())]
+    return lines + [("event", n, n / 50, CallerAudio(sound, 160, n * 20), [], ()) for n in range(frames)]
 
 
 def eventually(what: object) -> None:
@@ -151,6 +163,43 @@ def test_what_is_erased_while_it_is_uploaded_does_not_stay_in_the_store(
     assert deleted.wait(20)
     recordings.stop()
     assert recordings.find("call-1") is None
+
+
+def test_a_call_that_another_process_takes_up_is_recorded_on(tmp_path: Path) -> None:
+    before = Recordings(tmp_path)
+    before.start()
+    leave(before, "call-1", 50)
+    kept = before.find("call-1")
+    assert kept is not None
+    first = read_channels(kept.read(0, kept.size))[0]
+    assert len(first) == 50 * 160
+    again = Recordings(tmp_path)
+    recorder = again.record("call-1")
+    recorder.take(_frames("AAEC" * 53 + "AA==", 10))
+    recorder.take([("note", 0.3, "recording-masked", {"seconds": 0.1})])
+    recorder.take([("closed", 1.0, EndReason("success", "x"), {})])
+    caller = read_channels(kept.read(0, kept.size))[0]
+    assert caller[: len(first)] == first
+    assert caller[len(first) :] == (b"\x00\x01\x02" * 53 + b"\x00") * 5 + b"\xff" * 5 * 160
+
+
+@pytest.mark.slow
+def test_what_a_crash_left_of_a_call_that_goes_on_is_not_uploaded_before_its_end(tmp_path: Path, s3: str) -> None:
+    before = Recordings(tmp_path)
+    before.start()
+    leave(before, "goes-on", 50)
+    record(before, "over")
+    recordings = Recordings(tmp_path, bucket(s3))
+    recorder = recordings.record("goes-on")
+    recordings.start()
+    eventually(lambda: [path.stem for path in tmp_path.glob("*.wav")] == ["goes-on"])
+    recorder.take(_frames(SOUND, 10))
+    recorder.take([("closed", 1.0, EndReason("success", "x"), {})])
+    recordings.stop()
+    kept = recordings.find("goes-on")
+    assert kept is not None
+    assert kept.size == 58 + 60 * 320
+    assert not list(tmp_path.glob("*.wav"))
 
 
 def test_ids_are_no_paths(tmp_path: Path) -> None:
