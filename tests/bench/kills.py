@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import random
 import shutil
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -162,7 +162,8 @@ class Chain:
             return
         outcome.lost_caller.append(_said_ms(phone) - len(caller) / 8)
         if heard := _heard_ms(phone):
-            outcome.lost_agent.append(heard - (agent.rfind(bytes([SPOKEN])) + 1) / 8)
+            begin, end = heard
+            outcome.lost_agent.append(end - max(begin, (agent.rfind(bytes([SPOKEN])) + 1) / 8))
 
 
 def _said_ms(phone: PhoneCall) -> float:
@@ -171,13 +172,14 @@ def _said_ms(phone: PhoneCall) -> float:
     return frames[-1].timestamp_ms + 20 if frames else 0
 
 
-def _heard_ms(phone: PhoneCall) -> float:
-    """Return to where the caller heard the agent on it."""
+def _heard_ms(phone: PhoneCall) -> tuple[float, float] | None:
+    """Return from where to where the caller heard the agent on it; None where nothing was heard."""
     played = [piece for piece in phone.log.played if piece.stream == 1]
     if not played:
-        return 0
+        return None
     first = phone.log.frames[0]
-    return played[-1].to_ms - (first.at_ms - 20 - first.timestamp_ms)
+    zero = first.at_ms - 20 - first.timestamp_ms
+    return played[0].from_ms - zero, played[-1].to_ms - zero
 
 
 async def run(kills: int, gateways: int, seed: int, longest: float = 6.0) -> Outcome:
@@ -221,8 +223,9 @@ def main() -> None:
     parser.add_argument("--gateways", type=int, default=2, help="how many run side by side (2)")
     parser.add_argument("--seed", type=int, default=1, help="of the moments, and of the carrier's delays (1)")
     given = parser.parse_args()
-    with suppress(KeyboardInterrupt):
-        report(asyncio.run(run(given.kills, given.gateways, given.seed)))
+    for name in ("asyncio", "uvicorn.error"):  # which tell of every write to what was killed
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    report(asyncio.run(run(given.kills, given.gateways, given.seed)))
 
 
 if __name__ == "__main__":
