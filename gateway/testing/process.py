@@ -49,6 +49,7 @@ class GatewayProcess:
         self._twilio = twilio
         self._model_url = model_url
         self._environment = dict(environment or {})
+        self._variables: dict[str, str] = {}
         self._process: asyncio.subprocess.Process | None = None
         self._log_file = Path()
         self._stack = ExitStack()
@@ -59,6 +60,7 @@ class GatewayProcess:
         self.data, self._log_file = folder / "data", folder / "log"
         port = _free_port()
         self.base_url = f"http://127.0.0.1:{port}"
+        self._variables = self._told(port, folder)
         with self._log_file.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -66,7 +68,7 @@ class GatewayProcess:
                 "gateway",
                 "serve",
                 cwd=folder,
-                env=self._variables(port, folder),
+                env=self._variables,
                 stdout=log,
                 stderr=log,
             )
@@ -84,7 +86,7 @@ class GatewayProcess:
         """Kill it, if it still runs."""
         await self._end()
 
-    def _variables(self, port: int, folder: Path) -> dict[str, str]:
+    def _told(self, port: int, folder: Path) -> dict[str, str]:
         variables = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
@@ -150,6 +152,18 @@ class GatewayProcess:
         """Ask one of its endpoints, where it really listens."""
         async with httpx2.AsyncClient(trust_env=False) as client:
             return await client.get(self.base_url + path)
+
+    async def command(self, *arguments: str) -> tuple[int, str]:
+        """Run another ``gateway`` command with what this process is told; give its exit status and what it printed."""
+        command = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway", *arguments),
+            cwd=self._log_file.parent,
+            env=self._variables | {"COLUMNS": "200"},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        printed, _ = await command.communicate()
+        return await command.wait(), printed.decode()
 
     def signal(self, number: int = signal.SIGTERM) -> None:
         """Send it a signal."""

@@ -24,6 +24,7 @@ from gateway.store.database import Database
 from gateway.store.projector import Projector
 from gateway.store.rebuild import rebuild
 from gateway.store.recording.shelf import Recordings
+from tests.receiver import Receiver
 
 pytestmark = pytest.mark.anyio
 
@@ -36,38 +37,6 @@ SCHEMA = {
     "required": ["reason"],
     "additionalProperties": False,
 }
-
-
-class Server:
-    """An HTTP server that answers what it is told to, and remembers what it got."""
-
-    def __init__(self):
-        self.got = []
-        self.answers = []
-
-    async def _serve(self, reader, writer):
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        headers = {
-            name.lower(): value.strip()
-            for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:])
-            if name
-        }
-        body = await reader.readexactly(int(headers.get("content-length", 0)))
-        self.got.append(SimpleNamespace(path=head.split()[1], headers=headers, body=body))
-        status, content = self.answers.pop(0) if self.answers else (200, "{}")
-        if status:
-            writer.write(
-                f"HTTP/1.1 {status} X\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n{content}".encode()
-            )
-            await writer.drain()
-        writer.close()
-
-    @asynccontextmanager
-    async def running(self):
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with server:
-            yield self
 
 
 def line_of(schema, *to):
@@ -123,7 +92,7 @@ async def settled(here, states):
 async def test_a_webhook_is_signed_retried_and_told_what_the_call_came_to(url, tmp_path, over, monkeypatch):
     monkeypatch.setattr(hooks, "PAUSES", (0.1, 0.1, 0.1))
     async with (
-        Server().running() as crm,
+        Receiver().running() as crm,
         after_calls(url, tmp_path, line_of(SCHEMA, {"webhook": crm.url + "/in"})) as here,
     ):
         crm.answers = [(500, ""), (0, "")]  # then 200
@@ -145,7 +114,7 @@ async def test_a_webhook_is_signed_retried_and_told_what_the_call_came_to(url, t
 
 async def test_what_can_not_be_delivered_is_dead_in_order_and_may_be_tried_again(url, tmp_path, over, monkeypatch):
     monkeypatch.setattr(hooks, "PAUSES", (0.05,))
-    async with Server().running() as crm, after_calls(url, tmp_path, line_of(None, {"webhook": crm.url})) as here:
+    async with Receiver().running() as crm, after_calls(url, tmp_path, line_of(None, {"webhook": crm.url})) as here:
         crm.answers = [(503, ""), (503, "")]
         async with here.database.write() as connection:
             for number in range(3):
@@ -176,7 +145,7 @@ async def test_an_email_and_a_slack_message_are_read_by_people(url, tmp_path, ov
     loop = asyncio.get_running_loop()
     mailbox = await loop.create_server(lambda: SMTP(Mailbox(), loop=loop), "127.0.0.1", 0)
     port = mailbox.sockets[0].getsockname()[1]
-    async with mailbox, Server().running() as slack:
+    async with mailbox, Receiver().running() as slack:
         line = line_of(None, {"email": "desk@acme.example"}, {"slack": slack.url})
         async with after_calls(url, tmp_path, line, smtp_url=f"smtp://127.0.0.1:{port}") as here:
             await take(here, over[0], tmp_path)
@@ -199,7 +168,7 @@ async def test_a_message_reaches_a_person(url, tmp_path, talk, writer):
     call.say(e.ToolEnded("take_message", "noted", "t1"), 0.1)
     call.ends()
     writer.stop()
-    async with Server().running() as slack:
+    async with Receiver().running() as slack:
         line = line_of(None, {"slack": slack.url, "messages_only": True})
         async with after_calls(url, tmp_path, line) as here:
             await take(here, call, tmp_path)
@@ -213,7 +182,7 @@ async def test_a_model_fills_the_schema_is_corrected_once_and_its_words_are_foun
     def answered(values):
         return (200, json.dumps({"choices": [{"message": {"content": values}}]}))
 
-    async with Server().running() as model, httpx2.AsyncClient() as http:
+    async with Receiver().running() as model, httpx2.AsyncClient() as http:
         filler = Model(model.url + "/v1", "small", "key", http)
         async with after_calls(url, tmp_path, line_of(SCHEMA), filler=filler) as here:
             model.answers = [
@@ -271,7 +240,7 @@ async def test_rules_fill_what_they_can():
 
 
 async def test_an_erased_call_is_told_to_nobody(url, tmp_path, over):
-    async with Server().running() as crm, after_calls(url, tmp_path, line_of(None, {"webhook": crm.url})) as here:
+    async with Receiver().running() as crm, after_calls(url, tmp_path, line_of(None, {"webhook": crm.url})) as here:
         await rebuild(here.database, tmp_path / "calls")
         shelf = retention.Shelf(here.database, tmp_path / "calls", Recordings(tmp_path / "recordings"))
         await retention.erase(shelf, [over[0].call_id], by="tests", why="asked")

@@ -1,8 +1,5 @@
 """Where recordings are kept: a folder, and an object store over its real protocol (moto's server speaks S3)."""
 
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +15,7 @@ from gateway.call.events import CallerAudio, StreamStarted
 from gateway.call.reason import EndReason
 from gateway.errors import SettingsError
 from gateway.store.recording.shelf import Recordings
+from tests.s3 import bucket, s3_server
 
 SOUND = "/wEC" * 53 + "/w=="
 
@@ -52,33 +50,8 @@ def eventually(what: object) -> None:
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an S3 server with a bucket called calls."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("moto") / "log"
-    with log.open("wb") as out:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=out, stderr=out
-        )
-    address = f"http://127.0.0.1:{port}"
-
-    def created() -> bool:
-        try:
-            return httpx2.put(f"{address}/calls").is_success
-        except httpx2.TransportError:
-            assert server.poll() is None, log.read_text()
-            return False
-
-    try:
-        eventually(created)
+    with s3_server(tmp_path_factory.mktemp("moto")) as address:
         yield address
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-def bucket(address: str) -> str:
-    return f"s3://calls/node1?endpoint={address}&region=us-east-1&access_key_id=k&secret_access_key=s"
 
 
 def test_a_folder_of_its_own(tmp_path: Path) -> None:
