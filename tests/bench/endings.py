@@ -33,7 +33,7 @@ from gateway.testing import (
     ScriptedCaller,
     ScriptedModel,
 )
-from gateway.testing.model import Fault, call_tool, say
+from gateway.testing.model import Fault, call_tool, nothing, say
 from tests.bench.books import Books, Row, faults_of, was_accepted
 
 SALES, NOBODY = "+15550198", "+15550199"
@@ -127,14 +127,17 @@ STATUSES = ("ordered", "reversed", "shuffled", "doubled", "early", "missing")
 
 async def _brain(session: Any, _asked: Any) -> Any:
     """Do what the line is for; which one it is stands in the instructions."""
-    first = len(session.answers) == 1
-    match session.config["instructions"].split()[-1]:
-        case "goes" | "rest":
-            return say("Goodbye.", 0.5) + call_tool("hang_up", {"reason": "done"})
-        case "moves":
-            return say("One moment.", 0.5) + call_tool("transfer", {"target": "sales"})
-        case "returns" if first and session.number % 2 == 0:
-            return say("One moment.", 0.5) + call_tool("transfer", {"target": "nobody"})
+    line, first = session.config["instructions"].split()[-1], len(session.answers) == 1
+    match line:
+        case "goes" | "rest" | "moves":
+            tool = (
+                call_tool("transfer", {"target": "sales"})
+                if line == "moves"
+                else call_tool("hang_up", {"reason": "done"})
+            )
+            return say("Goodbye.", 0.5) + tool if first else nothing()
+        case "returns" if session.number % 2 == 0:
+            return say("One moment.", 0.5) + call_tool("transfer", {"target": "nobody"}) if first else nothing()
         case "breaks":
             await session.strike(Fault.RESET)
     return say("Hello.", 1.0)
@@ -174,7 +177,7 @@ class Series:
     calls: int
     ends: tuple[End, ...]
     seed: int
-    at_once: int = 25
+    at_once: int
     ended: list[Ended] = field(default_factory=list)
     differing: list[str] = field(default_factory=list)
     rows: int = 0
@@ -273,10 +276,10 @@ class Series:
             await caller.wait_for_end(60)
 
 
-async def run(calls: int, ends: tuple[End, ...], seed: int) -> Series:
+async def run(calls: int, ends: tuple[End, ...], seed: int, at_once: int = 25) -> Series:
     """Make so many calls, in one round for each of the ends."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        series = Series(Path(folder), calls, ends, seed)
+        series = Series(Path(folder), calls, ends, seed, at_once)
         await series.run()
     return series
 

@@ -98,7 +98,7 @@ class Chain:
 
     async def _kill_amid_calls(self, twilio: FakeTwilio, gateway: GatewayProcess, chance: random.Random) -> None:
         plans = [
-            (chance.uniform(0, 3), chance.uniform(0.3, 4), chance.choice(["hangs", "on", "break"]))
+            (chance.uniform(0, self.longest / 2), chance.uniform(0.3, 4), chance.choice(["hangs", "on", "break"]))
             for _ in range(CALLS)
         ]
         calls = [asyncio.create_task(self._call(twilio, *plan)) for plan in plans]

@@ -11,7 +11,7 @@ from gateway.testing.twilio import tone
 from tests.receiver import Receiver
 from tests.s3 import bucket, s3_server
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(240)]
 LINE = """
 number: "+15550100"
 greeting: Hello.
