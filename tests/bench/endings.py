@@ -52,7 +52,9 @@ End: TypeAlias = Literal["over", "term", "kill"]
 """How a round ends: when its calls are over, or amid them."""
 ENDS: tuple[End, ...] = ("kill", "over", "term")
 HUNG_UP, GONE = ("success", "caller-hung-up", "caller"), ("success", "done", "agent")
-EARLY, LOST = ("caller", "hung-up-early", "caller"), ("carrier", "stream-lost", "carrier")
+LOST = ("carrier", "stream-lost", "carrier")
+EARLY = {("caller", "hung-up-early", "caller"), ("carrier", "no-answer", "carrier")}
+"""Before the call was answered, which the carrier calls no answer where it knows of no answer of ours."""
 LIMITS = {("caller", "silence", "caller"), ("gateway", "max-duration", "gateway")}
 NODE: dict[End, set[tuple[str, str, str]]] = {
     "over": set(),
@@ -100,21 +102,21 @@ class Way:
 
 
 WAYS = {
-    "the caller hangs up": Way("talks", frozenset({HUNG_UP, EARLY}), _hang_up),
+    "the caller hangs up": Way("talks", frozenset({HUNG_UP, *EARLY}), _hang_up),
     "the caller hangs up, of which no action tells": Way(
-        "talks", frozenset({HUNG_UP, EARLY}), _hang_up, {"action_on_hang_up": False}
+        "talks", frozenset({HUNG_UP, *EARLY}), _hang_up, {"action_on_hang_up": False}
     ),
-    "the webhook comes twice": Way("talks", frozenset({HUNG_UP, EARLY}), _hang_up, {"duplicate_webhooks": True}),
+    "the webhook comes twice": Way("talks", frozenset({HUNG_UP, *EARLY}), _hang_up, {"duplicate_webhooks": True}),
     "the stream is lost": Way("talks", frozenset({LOST, *LIMITS}), _lose_stream),
     "the stream is lost, of which no action tells": Way(
         "talks", frozenset({LOST, HUNG_UP}), _lose_stream, {"action_on_broken_stream": False}
     ),
     "the stream is refused": Way(
         "talks",
-        frozenset({("carrier", "no-stream", "carrier"), EARLY, HUNG_UP}),
+        frozenset({("carrier", "no-stream", "carrier"), *EARLY, HUNG_UP}),
         behaviour={"stream_signature": "tampered"},
     ),
-    "the call is ended elsewhere": Way("talks", frozenset({HUNG_UP, EARLY}), _end_elsewhere),
+    "the call is ended elsewhere": Way("talks", frozenset({HUNG_UP, *EARLY}), _end_elsewhere),
     "a limit is reached": Way("silent", frozenset(LIMITS)),
     "the agent hangs up": Way("goes", frozenset({GONE})),
     "the agent hangs up by REST": Way("rest", frozenset({GONE})),
@@ -165,7 +167,7 @@ class Ended:
             return faults_of(self.rows) if self.rows else ""
         if fault := faults_of(self.rows):
             return fault
-        may_be = WAYS[self.way].ends | NODE[self.round_ended] | ({HUNG_UP, EARLY} if self.status == "early" else set())
+        may_be = WAYS[self.way].ends | NODE[self.round_ended] | ({HUNG_UP, *EARLY} if self.status == "early" else set())
         return "" if self.said in may_be else f"says {', '.join(self.said)}"
 
 
