@@ -52,12 +52,12 @@ End: TypeAlias = Literal["over", "term", "kill"]
 """How a round ends: when its calls are over, or amid them."""
 ENDS: tuple[End, ...] = ("kill", "over", "term")
 HUNG_UP, GONE = ("success", "caller-hung-up", "caller"), ("success", "done", "agent")
-LOST = ("carrier", "stream-lost", "carrier")
+LOST, NO_STREAM = ("carrier", "stream-lost", "carrier"), ("carrier", "no-stream", "carrier")
 EARLY = {("caller", "hung-up-early", "caller"), ("carrier", "no-answer", "carrier")}
 """Before the call was answered, which the carrier calls no answer where it knows of no answer of ours."""
 LIMITS = {("caller", "silence", "caller"), ("gateway", "max-duration", "gateway")}
 NODE: dict[End, set[tuple[str, str, str]]] = {
-    "over": set(),
+    "over": {("gateway", "drained", "gateway")},  # of whose end nobody told
     "term": {("gateway", "drained", "gateway")},
     "kill": {("gateway", "process-lost", "gateway")},
 }
@@ -107,13 +107,13 @@ WAYS = {
         "talks", frozenset({HUNG_UP, *EARLY}), _hang_up, {"action_on_hang_up": False}
     ),
     "the webhook comes twice": Way("talks", frozenset({HUNG_UP, *EARLY}), _hang_up, {"duplicate_webhooks": True}),
-    "the stream is lost": Way("talks", frozenset({LOST, *LIMITS}), _lose_stream),
+    "the stream is lost": Way("talks", frozenset({LOST, NO_STREAM, *LIMITS}), _lose_stream),
     "the stream is lost, of which no action tells": Way(
         "talks", frozenset({LOST, HUNG_UP}), _lose_stream, {"action_on_broken_stream": False}
     ),
     "the stream is refused": Way(
         "talks",
-        frozenset({("carrier", "no-stream", "carrier"), *EARLY, HUNG_UP}),
+        frozenset({NO_STREAM, *EARLY, HUNG_UP}),
         behaviour={"stream_signature": "tampered"},
     ),
     "the call is ended elsewhere": Way("talks", frozenset({HUNG_UP, *EARLY}), _end_elsewhere),
