@@ -108,7 +108,8 @@ def _sounds(order: Order) -> list[bytes]:
         voice = SyntheticCaller() if any(step.say for step in steps) else None
     except (ImportError, GatewayError) as error:
         raise ModelError(
-            f"nothing speaks for the caller here: {error} (install the extra 'local', or write play: with a WAV file)"
+            f"nothing speaks the caller's words here: {error} "
+            "(pip install 'telephony-voice-gateway[local]', or let the caller play a WAV file)"
         ) from error
     return [_sound(step, order.beside, voice) for step in steps]
 

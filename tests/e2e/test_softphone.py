@@ -76,6 +76,7 @@ async def test_a_call_from_the_browser_is_heard_shown_approved_and_cut(tmp_path)
         assert await page.locator(".turn.caller").count() >= 2
         await expect(page.locator("#answer")).to_contain_text(" s")
 
+        await everything_is_in_view(page)
         await page.get_by_role("button", name="Hang up").click()
         await expect(page.locator(".note.end")).to_contain_text("caller-hung-up")
         ended = await gateway.wait_until_logged("call-ended")
@@ -84,6 +85,19 @@ async def test_a_call_from_the_browser_is_heard_shown_approved_and_cut(tmp_path)
         assert 0 < truncated[-1]["audio_end_ms"] < 20_000
         assert (dialogs, faults) == ([], [])
         assert json.dumps(gateway.logged("browser-refused")) == "[]"
+
+
+async def everything_is_in_view(page: Page) -> None:
+    """On a telephone and on a desk, by day and by night: nothing sticks out, and the buttons are of a finger's size."""
+    for width, height in ((360, 780), (1440, 900)):
+        await page.set_viewport_size({"width": width, "height": height})
+        for scheme in ("dark", "light"):
+            await page.emulate_media(color_scheme=scheme)
+            sticks_out = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            assert await page.evaluate(sticks_out) == 0
+            box = await page.get_by_role("button", name="Hang up").bounding_box()
+            assert box is not None
+            assert (box["width"] >= 44, box["height"] >= 44) == (True, True)
 
 
 def watch(page: Page) -> tuple[list[str], list[str]]:
