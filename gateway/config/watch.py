@@ -99,6 +99,8 @@ class Watcher:
             except ConfigError as error:
                 self._refuse(error.faults)
                 return False
+            if self.faults and fresh is before:
+                log.info("config-mended", snapshot=fresh.hash)
             self.faults, self._refused = (), ""
             if fresh is not before:
                 self.current = fresh

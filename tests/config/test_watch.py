@@ -2,6 +2,7 @@ import shutil
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.config.loader import load
 from gateway.config.watch import Watcher
@@ -58,9 +59,12 @@ async def test_a_broken_edit_keeps_the_old_snapshot_and_says_so_once(watching, w
     assert told.faults == [["a.yaml:2:1: unknown key labl (did you mean label?)"]]
     assert len(watcher.faults) == 1
     write({"a.yaml": GOOD})
-    assert await watcher.reload()
+    with capture_logs() as logged:
+        assert await watcher.reload()
+        assert await watcher.reload()
     assert watcher.current is before
     assert watcher.faults == ()
+    assert [(each["event"], each["snapshot"]) for each in logged] == [("config-mended", before.hash)]
 
 
 async def test_the_same_break_again_is_told_again(watching, write):
