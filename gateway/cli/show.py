@@ -50,7 +50,7 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, folds: s
     if fixed + min(widths[heads.index(folds)], _NARROWEST) + _PADDING * len(heads) > console.width:
         for row in rows:
             print_fields((head, cell) for head, cell in zip(heads, row, strict=True) if cell not in {"", "-"})
-    else:
+    elif rows or not caption:
         table = Table(box=box.SIMPLE_HEAD, show_edge=False)
         for head in heads:
             table.add_column(head, overflow="fold", no_wrap=head != folds)
