@@ -40,13 +40,27 @@ def apology(policy: Policy) -> Plan:
 
 
 def task_attributes(fixed: Mapping[str, str], noted: Mapping[str, str]) -> str:
-    """Return a task's attributes as JSON; notes that don't fit in any more are left out, the latest first."""
-    left = dict(noted)
+    """Return a task's attributes as JSON, as long as the carrier takes.
+
+    Notes that don't fit in are left out, the latest first; then the longest of the others is cut: a variable in it was
+    longer than whoever wrote the line thought, and a task that says less is better than a caller in no queue.
+    """
+    kept, left = dict(fixed), dict(noted)
     while True:
-        text = json.dumps({**left, **fixed}, ensure_ascii=False, separators=(",", ":"))
-        if len(text) <= MAX_ATTRIBUTES or not left:
+        text = as_json({**left, **kept})
+        excess = len(text) - MAX_ATTRIBUTES
+        longest = max(kept, key=lambda name: len(kept[name]), default="")
+        if excess <= 0 or not (left or kept.get(longest)):
             return text
-        left.popitem()
+        if left:
+            left.popitem()
+        else:
+            kept[longest] = kept[longest][: -min(excess, len(kept[longest]))]
+
+
+def as_json(attributes: Mapping[str, str]) -> str:
+    """Return attributes as a task has them, however long that is."""
+    return json.dumps(attributes, ensure_ascii=False, separators=(",", ":"))
 
 
 def back_to(url: str, reason: EndReason, noted: Mapping[str, str]) -> Return:

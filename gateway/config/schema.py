@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from gateway.call.moving import MAX_ATTRIBUTES, task_attributes
+from gateway.call.moving import MAX_ATTRIBUTES, as_json
 from gateway.call.policy import OnFailure
 from gateway.config.addresses import Address
 from gateway.config.after_call import DeliveryConfig, OutcomeConfig, TranscriptConfig
@@ -94,7 +94,7 @@ class TransferConfig(Checked):
             raise wrong("both to and workflow are given", "keep one of the two")
         if self.workflow is None and (self.attributes or self.priority is not None):
             raise wrong("attributes and priority belong to a workflow", "remove them, or write workflow:")
-        if len(task_attributes(self.attributes, {})) > MAX_ATTRIBUTES:
+        if len(as_json(self.attributes)) > MAX_ATTRIBUTES:
             raise wrong(
                 f"the attributes are longer than {MAX_ATTRIBUTES} characters of JSON", "the carrier takes no more"
             )
