@@ -12,6 +12,8 @@ from gateway.errors import ConfigError, Fault
 
 _LARGEST = 50_000_000
 """Bytes of one file; clips are the largest that belong here."""
+_MOST = 5_000
+"""Files; a folder that has more is another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +55,19 @@ def read_folder(path: Path) -> Folder:
         ConfigError: it is not there, or a file in it can't be read.
     """
     if not path.is_dir():
-        what = "is not a folder" if path.exists() else "does not exist"
-        raise ConfigError([Fault(str(path), 1, 1, f"the folder {what}", "gateway init writes a first one")])
+        raise ConfigError([_no_folder(path)])
     files: dict[str, bytes] = {}
     faults: list[Fault] = []
+    seen = 0
     for root, folders, names in os.walk(path):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
         for name in sorted(names):
             if name.startswith((".", "#")) or name.endswith(("~", ".swp", ".tmp", ".pyc")):
                 continue
+            seen += 1
+            if seen > _MOST:
+                remedy = "name the folder of lines itself, such as agents_config"
+                raise ConfigError([Fault(str(path), 1, 1, f"the folder holds more than {_MOST} files", remedy)])
             file = Path(root) / name
             try:
                 if file.stat().st_size > _LARGEST:
@@ -79,3 +85,10 @@ def read_folder(path: Path) -> Folder:
     if faults:
         raise ConfigError(faults)
     return Folder(path, files)
+
+
+def _no_folder(path: Path) -> Fault:
+    if path.exists():
+        return Fault(str(path), 1, 1, "this is no folder", f"name the one that it is in: {path.parent}")
+    remedy = "gateway init writes a first one; GATEWAY_CONFIG_DIR says where another is"
+    return Fault(str(path), 1, 1, "the folder does not exist", remedy)

@@ -25,6 +25,8 @@ from gateway.config.units import NAME
 from gateway.config.yaml import read_yaml
 from gateway.errors import ConfigError, Fault
 
+USUAL = "agents_config"
+"""What the folder of lines is usually called."""
 ENVIRONMENT_NAME = "GATEWAY_ENV"
 """The variable that says which table of numbers is read."""
 
@@ -71,11 +73,15 @@ class _Load:
         rows = table.rows(lines, self.unread)
         prices = self._prices()
         if not lines and not self.faults:
-            here = self.folder.shown("")
-            self.faults.append(Fault(here, 1, 1, "there is no line in the folder", "gateway init writes a first one"))
+            self.faults.append(self._no_line())
         if self.faults:
             raise ConfigError(sorted(set(self.faults), key=lambda fault: (fault.file, fault.line, fault.column)))
         return self._built(lines, table, rows, prices)
+
+    def _no_line(self) -> Fault:
+        inside = any(name.startswith(f"{USUAL}/") for name in self.folder.files)
+        remedy = f"did you mean {self.folder.path / USUAL}?" if inside else "gateway init writes a first one"
+        return Fault(self.folder.shown(""), 1, 1, "there is no line in the folder", remedy)
 
     def _built(self, lines: Mapping[str, Line], table: Table, rows: list[Row], prices: Prices) -> Directory:
         made = [*lines.values(), *(line for row in rows for line in row.variants())]

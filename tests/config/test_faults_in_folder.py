@@ -2,10 +2,18 @@
 
 import pytest
 
+from gateway.config import folder
+from gateway.config.loader import load
+from gateway.errors import ConfigError
+
 OK = "instructions: Be brief.\n"
 
 CASES = {
     "no-lines": ({"prompts/p.md": "Hi\n"}, [".:1:1: there is no line in the folder (gateway init writes a first one)"]),
+    "lines-one-deeper": (
+        {"agents_config/a.yaml": OK},
+        [".:1:1: there is no line in the folder (did you mean agents_config?)"],
+    ),
     "yml": ({"a.yml": OK}, ["a.yml:1:1: a.yml is not read (files end in .yaml: rename it)"]),
     "file-name": (
         {"Front Desk.yaml": OK},
@@ -82,3 +90,16 @@ CASES = {
 @pytest.mark.parametrize(("files", "faults"), CASES.values(), ids=CASES.keys())
 def test_every_fault_has_its_place_and_remedy(files, faults, faults_of):
     assert faults_of(files) == faults
+
+
+def test_what_is_no_folder_of_lines_is_told_with_where_one_may_be(tmp_path, monkeypatch):
+    file = tmp_path / "hello.yaml"
+    file.write_text(OK)
+    with pytest.raises(ConfigError, match=rf"this is no folder \(name the one that it is in: {tmp_path}\)"):
+        load(file)
+    with pytest.raises(ConfigError, match=r"does not exist .*GATEWAY_CONFIG_DIR"):
+        load(tmp_path / "elsewhere")
+    (tmp_path / "other.yaml").write_text(OK)
+    monkeypatch.setattr(folder, "_MOST", 1)  # such as somebody's whole disk, which is not read to its end
+    with pytest.raises(ConfigError, match=r"holds more than 1 files \(name the folder of lines itself"):
+        load(tmp_path)

@@ -184,7 +184,7 @@ class TwilioAccount:
                     )
             except (httpx2.TransportError, TimeoutError) as error:
                 if last or method == "POST":
-                    raise CarrierError(f"Twilio could not be reached: {type(error).__name__}") from error
+                    raise CarrierError(f"Twilio could not be reached: {str(error) or type(error).__name__}") from error
                 continue
             if response.is_success:
                 return response.content
@@ -202,6 +202,8 @@ def _refusal(response: httpx2.Response) -> CarrierError:
         fault = _Fault()
     code = fault.code or (20003 if response.status_code == httpx2.codes.UNAUTHORIZED else None)
     text = fault.message[:200] or "no reason given"
+    if response.status_code == httpx2.codes.UNAUTHORIZED:
+        text += "; are TWILIO_ACCOUNT_SID and the first of TWILIO_AUTH_TOKEN (or the account's in _numbers.yaml) right?"
     return CarrierError(
         f"Twilio refused ({response.status_code}, code {code}): {text}", status=response.status_code, code=code
     )
