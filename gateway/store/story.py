@@ -20,6 +20,7 @@ Outcome: TypeAlias = Literal["ok", "failed", "timed-out", "cancelled", "refused"
 _FAILURES: tuple[tuple[str, Outcome], ...] = (
     ("The tool {} failed.", "failed"),
     ("The tool {} took longer than", "timed-out"),
+    ("Tool '{}' timed out after", "timed-out"),  # the SDK's words, where the tool has a timeout of its own
     ("The tool {} was cancelled.", "cancelled"),
     ("The arguments were not a JSON object.", "refused"),
     ("The call is over.", "cancelled"),
