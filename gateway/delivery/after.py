@@ -31,8 +31,11 @@ from gateway.store.records import ended_of
 
 WAITING = 10_000
 """Calls that may wait for this at once; more are found at the next start."""
-LOOK = 1.0
-"""Seconds between two looks at what is due."""
+LOOK, LOOK_ANYWAY = 1.0, 30.0
+"""Seconds between two looks at what is due; and where no line has anything told, but others may have left something.
+
+A look takes a few milliseconds of the event loop's time, in which no frame moves on.
+"""
 AT_ONCE = 8
 """Deliveries at once."""
 REMEMBERED = 1000
@@ -151,6 +154,12 @@ class AfterCalls:
 
     # ---- Delivering -------------------------------------------------------------------------------------------------
 
+    async def _pause(self) -> None:
+        with anyio.move_on_after(LOOK_ANYWAY):
+            await anyio.sleep(LOOK)
+            while not any(line.deliver for line in self._directory().lines.values()):
+                await anyio.sleep(LOOK)
+
     async def _deliver(self) -> None:
         while True:
             try:
@@ -162,7 +171,7 @@ class AfterCalls:
                 for hook in due:
                     tasks.start_soon(self._send, hook)
             if not due:
-                await anyio.sleep(LOOK)
+                await self._pause()
 
     async def _send(self, hook: hooks.Hook) -> None:
         try:
