@@ -155,10 +155,10 @@ class AfterCalls:
     # ---- Delivering -------------------------------------------------------------------------------------------------
 
     async def _pause(self) -> None:
-        with anyio.move_on_after(LOOK_ANYWAY):
+        for _ in range(int(LOOK_ANYWAY / LOOK)):
             await anyio.sleep(LOOK)
-            while not any(line.deliver for line in self._directory().lines.values()):
-                await anyio.sleep(LOOK)
+            if any(line.deliver for line in self._directory().lines.values()):
+                return
 
     async def _deliver(self) -> None:
         while True:
