@@ -83,6 +83,11 @@ async def test_a_call_from_the_browser_is_heard_shown_approved_and_cut(tmp_path)
         assert (ended["result"], ended["reason"]) == ("success", "caller-hung-up")
         truncated = model.session().events("conversation.item.truncate")
         assert 0 < truncated[-1]["audio_end_ms"] < 20_000
+
+        await model.refuse_connections()
+        await page.get_by_role("button", name="Call").click()
+        await expect(page.locator(".note.end.bad")).to_have_text("The model failed · model-unreachable")
+        await expect(page.locator(".note.remedy")).to_contain_text("gateway doctor")
         assert (dialogs, faults) == ([], [])
         assert json.dumps(gateway.logged("browser-refused")) == "[]"
 

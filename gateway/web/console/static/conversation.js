@@ -152,6 +152,7 @@ export class Conversation {
 
   ended({ result, reason }) {
     this.note(Infinity, `${ENDS[result] ?? result} · ${reason}`, result === "success" ? "end" : "end bad");
+    if (result === "model") this.note(Infinity, "In a terminal, gateway doctor says what is wrong with it, and what to do.", "remedy");
   }
 
   note(at, text, kind) {
