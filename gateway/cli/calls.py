@@ -100,11 +100,22 @@ def show(call: CallId, *, json: Json = False) -> None:
     for name, value in _timed(found).items():
         if isinstance(value, list):
             for item in value:
-                typer.echo(
-                    f"{name}: " + ", ".join(f"{key} {each}" for key, each in item.items() if each not in ("", None))
-                )
-        elif value not in ("", None):
-            typer.echo(f"{name}: {value}")
+                shown = ((key, _plain(each)) for key, each in item.items())
+                typer.echo(f"{name}: " + ", ".join(f"{key} {each}" for key, each in shown if each))
+        elif shown_value := _plain(value):
+            typer.echo(f"{name}: {shown_value}")
+
+
+def _plain(value: Any) -> str:
+    """Return a value as people read it; nothing where there is nothing to say."""
+    match value:
+        case None | False:
+            return ""
+        case True:
+            return "yes"
+        case float():
+            return f"{value:.4g}"
+    return str(value)
 
 
 def transcript(
@@ -235,12 +246,12 @@ async def _id(records: Records, given: str) -> str:
 
 
 def _timed(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with its moments in ISO 8601."""
+    """Return a row with its moments in ISO 8601, to the millisecond."""
     moments = {"began", "ended", "answered", "at", "keep_until"}
     return {
         name: [_timed(item) for item in value]
         if isinstance(value, list) and all(isinstance(item, dict) for item in value)
-        else moment(value)
+        else moment(value, exact=True)
         if name in moments
         else value
         for name, value in row.items()

@@ -20,9 +20,11 @@ def operator() -> str:
         return "cli:unknown"
 
 
-def moment(seconds: float | None) -> str | None:
-    """Return Unix seconds as ISO 8601 in UTC."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+def moment(seconds: float | None, *, exact: bool = False) -> str | None:
+    """Return Unix seconds as ISO 8601 in UTC: whole ones, or exact to the millisecond."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds" if exact else "seconds")
 
 
 def age(text: str) -> float:

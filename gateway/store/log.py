@@ -34,8 +34,8 @@ from gateway.store.node import NodeLock
 
 FLUSH_EVERY = 0.4
 """Seconds between two writes of a log."""
-RUN = 10
-"""Frames of the caller in one line, 0.2 s; a crash loses that much, and what was not yet written."""
+RUN = 20
+"""Frames of the caller in one line, 0.4 s; a crash loses that much of the log, and what was not yet written."""
 PORTION = 0.005
 """Seconds that the writer rests between portions, once it has done what is due by then."""
 
@@ -53,7 +53,10 @@ class Tap(Protocol):
     """Whether runs of the caller's frames are to bring their audio."""
 
     def take(self, lines: Sequence[tuple[Any, ...]]) -> None:
-        """Take lines as they were appended; the last one of a call begins with ``closed``. Never raises."""
+        """Take lines as they were appended; the last one of a call begins with ``closed``. Never raises.
+
+        Who wants audio gets runs of frames as they grow, and whole when they have ended: the same frames again.
+        """
         ...
 
 
@@ -132,13 +135,20 @@ class CallLog:
         self._writer.remove(self)
         self.feed.close(reason)
 
-    def take(self) -> list[tuple[Any, ...]]:
-        """Hand over what is not yet written (the writer's side)."""
-        lines = []
+    def take(self) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+        """Hand over what is not yet written, and as it stands the run that still goes on (the writer's side).
+
+        The run comes once more as a line when it has ended; until then it is for those who want audio without delay.
+        """
+        run, lines = self._run, []
         with contextlib.suppress(IndexError):  # the call may append at the same time
             while True:
                 lines.append(self._lines.popleft())
-        return lines
+        if run is None or run is not self._run:  # what came after it is not among the lines
+            return lines, []
+        payloads = run.payloads[:]  # the call adds to a run's payloads last
+        moments = run.moments[: len(payloads)]
+        return lines, [("frames", run.number, run.timestamp_ms, run.size, moments, payloads)] if payloads else []
 
     def begin(self) -> None:
         """Have the header in the file, so that whoever comes after a crash knows of the call; from any thread.
@@ -263,11 +273,12 @@ class LogWriter:
             call_log.let_go()
 
     def _flush(self, call_log: CallLog) -> None:
-        lines = call_log.take()
+        lines, going_on = call_log.take()
         if lines:
             self._write(call_log, lines)
-            for tap in call_log.taps:
-                tap.take(lines)
+        for tap in call_log.taps:
+            if told := [*lines, *going_on] if tap.wants_audio else lines:
+                tap.take(told)
 
     def _write(self, call_log: CallLog, lines: list[tuple[Any, ...]]) -> None:
         encoded = [self._encode(call_log, line) for line in lines]

@@ -24,9 +24,9 @@ PAUSED, RESUMED, MASKED = "recording-paused", "recording-resumed", "recording-ma
 class Recorder:
     """Writes one call's recording; the file is there, and playable, from the first frame on.
 
-    Runs on the thread that writes logs, whenever it writes this call's; so a crash loses a run of frames that was not
-    full yet and what came since that thread was here last, which together is at most 0.6 s on a machine that keeps up
-    (see :mod:`gateway.store.log`). A disk that fails ends the recording, never the call.
+    Runs on the thread that writes logs, whenever it looks at this call's; so a crash loses what came since then, which
+    is 0.4 s on a machine that keeps up (:data:`gateway.store.log.FLUSH_EVERY`). A disk that fails ends the recording,
+    never the call.
 
     Args:
         path: the file.

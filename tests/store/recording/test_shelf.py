@@ -2,6 +2,7 @@
 
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,13 @@ import obstore
 import pytest
 
 from gateway.audio.wav import read_channels
+from gateway.call.commands import Hear
 from gateway.call.events import CallerAudio, StreamStarted
+from gateway.call.policy import Policy
 from gateway.call.reason import EndReason
 from gateway.errors import SettingsError
+from gateway.store.log import LogWriter
+from gateway.store.logfile import Entry, Header, read_log
 from gateway.store.recording.shelf import Recordings
 from tests.s3 import bucket, s3_server
 
@@ -173,6 +178,28 @@ def test_what_a_crash_left_of_a_call_that_goes_on_is_not_uploaded_before_its_end
     assert kept is not None
     assert kept.size == 58 + 60 * 320
     assert not list(tmp_path.glob("*.wav"))
+
+
+def test_frames_are_in_the_recording_before_their_run_is_whole(tmp_path: Path) -> None:
+    recordings, logs = Recordings(tmp_path / "recordings"), LogWriter(tmp_path / "calls")
+    logs.folder.mkdir()
+    header = Header("call-1", "CA1", "desk", "hash", "1", 0.0, 0.0, Policy("desk"), {})
+    call_log = logs.open(header, [recordings.record("call-1")])
+    call_log.append(0.0, StreamStarted("MZ", 1), [])
+    sounds = [b64encode(bytes([number]) * 160).decode() for number in range(30)]
+    for number, sound in enumerate(sounds):
+        call_log.append(number / 50, CallerAudio(sound, 160, number * 20), [Hear(sound, 160)])
+        if number in {4, 7, 28}:
+            logs._flush(call_log)
+            kept = recordings.find("call-1")
+            assert kept is not None
+            caller, _ = read_channels(kept.read(0, kept.size))
+            assert caller == b"".join(bytes([each]) * 160 for each in range(number + 1))
+    call_log.close(1.0, EndReason("success", "x"), {"usage": {}, "turns": []})
+    logs._flush(call_log)
+    call_log.let_go()
+    frames = [line.event for line in read_log(call_log.path) if isinstance(line, Entry)][1:]
+    assert [frame.timestamp_ms for frame in frames if isinstance(frame, CallerAudio)] == [*range(0, 600, 20)]
 
 
 def test_ids_are_no_paths(tmp_path: Path) -> None:
