@@ -40,6 +40,7 @@ def list_(
     reason: Annotated[str, typer.Option("--reason", help="Why they ended, such as caller-hung-up.")] = "",
     live: Annotated[bool | None, typer.Option("--live/--over", help="Only those that live, or are over.")] = None,
     since: Annotated[str, typer.Option("--since", help="Not older than this, as 30m, 12h or 7d.")] = "",
+    until: Annotated[str, typer.Option("--until", help="Not newer than this.")] = "",
     search: Annotated[str, typer.Option("--search", "-q", help='Words and "phrases" that were heard.')] = "",
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many at most.")] = 50,
     json: Json = False,
@@ -48,7 +49,8 @@ def list_(
     from gateway.store.calls import CallFilter  # noqa: PLC0415 - heavy
 
     after = time.time() - age(since) if since else None
-    wanted = CallFilter(line, caller, called, result, reason, "", live, after, None, search)
+    before = time.time() - age(until) if until else None
+    wanted = CallFilter(line, caller, called, result, reason, "", live, after, before, search)
 
     async def work(records: Records) -> list[dict[str, Any]]:
         return await _pages(records, wanted, limit)

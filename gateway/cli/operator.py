@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import typer
 
-_AGES = {"m": 60.0, "h": 3600.0, "d": 86_400.0}
+_AGES = {"m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0, "y": 365 * 86_400.0}
 
 
 def operator() -> str:
@@ -28,12 +28,12 @@ def moment(seconds: float | None, *, exact: bool = False) -> str | None:
 
 
 def age(text: str) -> float:
-    """Return the seconds of ``30m``, ``12h`` or ``7d``.
+    """Return the seconds of ``30m``, ``12h``, ``7d``, ``2w`` or ``1y``.
 
     Raises:
         typer.BadParameter: it is none of these.
     """
-    match = re.fullmatch(r"(\d{1,6})([mhd])", text)
+    match = re.fullmatch(r"(\d{1,6})([mhdwy])", text)
     if match is None:
-        raise typer.BadParameter(f"{text!r} is no span of time; write 30m, 12h or 7d")
+        raise typer.BadParameter(f"{text!r} is no span of time; write 30m, 12h, 7d, 2w or 1y")
     return int(match[1]) * _AGES[match[2]]

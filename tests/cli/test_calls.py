@@ -25,6 +25,8 @@ def test_calls_are_listed_and_found(gateway, two):
     ]
     assert gateway("calls", "list", "--live", "--json").objects == []
     assert gateway("calls", "list", "--since", "1d", "--json").objects == []
+    assert len(gateway("calls", "list", "--since", "99y", "--until", "1w", "--json").objects) == 2
+    assert gateway("calls", "list", "--until", "99y", "--json").objects == []
     assert gateway("calls", "list", "--since", "soon").status == 2
     found = gateway("calls", "list", "-q", "umbrella", "-n", "1")
     assert two[1].call_id in found.out
