@@ -181,8 +181,8 @@ def agent_sound(case: Case) -> Iterator[Finding]:
 
 
 def _levels(case: Case, channel: Sequence[float], spans: Iterable[Span]) -> list[float]:
-    """The levels of a channel in some stretches of the call; a recording begins with the first stream."""
-    zero = case.story.streams[0].began if case.story.streams else 0.0
+    """The levels of a channel in some stretches of the call."""
+    zero = case.story.zero
     levels: list[float] = []
     for span in spans:
         levels += channel[max(round((span.begin - zero) / STEP), 0) : max(round((span.end - zero) / STEP), 0)]

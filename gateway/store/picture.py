@@ -45,8 +45,7 @@ def draw(story: Story, waveform: Waveform | None = None, *, words: bool = True) 
 
 
 def _length(story: Story, waveform: Waveform | None) -> float:
-    begun = story.streams[0].began if story.streams else 0.0
-    recorded = begun + waveform.seconds if waveform is not None else 0.0
+    recorded = story.zero + waveform.seconds if waveform is not None else 0.0
     return max(story.ended or story.last, recorded, 1.0)
 
 
@@ -63,7 +62,7 @@ class _Picture:
         self._words = words
         self._seconds = _length(story, waveform)
         self._scale = _scale(self._seconds)
-        self._zero = story.streams[0].began if story.streams else 0.0
+        self._zero = story.zero
         self._caller = 64
         self._agent = self._caller + LANE + GAP
         self._tools = self._agent + LANE + GAP

@@ -6,6 +6,7 @@ lines of live calls. Moments are seconds since the call began.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -106,6 +107,8 @@ class Stream:
     last_frame: float | None = None
     longest_gap: float = 0.0
     """The longest time without a frame, in seconds, by our own clock."""
+    zero: float = math.inf
+    """When the time 0 of its frames was, by the one that came fastest: where a recording of it begins."""
 
 
 @dataclass(slots=True)
@@ -148,7 +151,7 @@ class Story:
         """Take one event and the names of the commands that it led to."""
         self.last = at
         if type(event) is e.CallerAudio:
-            self._frame(at)
+            self._frame(at, event.timestamp_ms)
             return
         if "Respond" in commands and self._waiting is not None and self._waiting.asked is None:
             self._waiting.asked = at
@@ -180,12 +183,13 @@ class Story:
             case _:
                 pass
 
-    def _frame(self, at: float) -> None:
+    def _frame(self, at: float, timestamp_ms: int) -> None:
         if not self.streams:
             return
         stream = self.streams[-1]
         stream.longest_gap = max(stream.longest_gap, at - (stream.last_frame or stream.began))
         stream.frames, stream.last_frame = stream.frames + 1, at
+        stream.zero = min(stream.zero, at - timestamp_ms / 1000)
 
     def _response(self, at: float, event: e.ResponseStarted | e.ResponseDone) -> None:
         if isinstance(event, e.ResponseStarted):
@@ -239,6 +243,12 @@ class Story:
         if turn.waited_heard is not None:
             wait.playout = max(turn.waited_heard - turn.waited_sent, 0.0)
         return wait
+
+    @property
+    def zero(self) -> float:
+        """When the call's recording begins."""
+        first = self.streams[0] if self.streams else None
+        return 0.0 if first is None else min(first.zero, first.began)
 
     def note(self, note: Note) -> None:
         self.notes.append(note)

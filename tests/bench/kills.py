@@ -33,8 +33,8 @@ recording: {{mode: dual, consent: not-needed, reason: a test}}
 CALLS = 6
 SPOKEN = 0x10
 """The agent's audio, so that it is known in a recording."""
-RECORDED_FROM_MS = 400
-"""A call that was shorter may have no recording yet."""
+RECORDED_FROM_MS = 1000
+"""A call that was shorter may have no recording: that is what may be lost."""
 
 
 @dataclass(slots=True)
@@ -50,6 +50,7 @@ class Outcome:
     accepted: int = 0
     faults: list[str] = field(default_factory=list)
     recordable: int = 0
+    unplayable: list[str] = field(default_factory=list)
     lost_caller: list[float] = field(default_factory=list)
     lost_agent: list[float] = field(default_factory=list)
     rows: int = 0
@@ -158,7 +159,7 @@ class Chain:
         try:
             caller, agent = read_channels((self.books.data / "recordings" / f"{call_id}.wav").read_bytes())
         except (OSError, ValueError) as error:
-            outcome.faults.append(f"{phone.sid}: no recording of {_said_ms(phone)} ms: {error}")
+            outcome.unplayable.append(f"{phone.sid}: no recording of {_said_ms(phone)} ms: {error}")
             return
         outcome.lost_caller.append(_said_ms(phone) - len(caller) / 8)
         if heard := _heard_ms(phone):
@@ -213,7 +214,7 @@ def report(outcome: Outcome) -> None:
         print(f"{what:48} {count:5} of {of}")
     print(f"{'lost of what the caller said':48} {spread(outcome.lost_caller)}")
     print(f"{'lost of what the caller heard':48} {spread(outcome.lost_agent)}")
-    for fault in (*outcome.faults, *outcome.differing):
+    for fault in (*outcome.faults, *outcome.unplayable, *outcome.differing):
         print(fault)
 
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 from gateway.call import events as e
 from gateway.store.picture import draw, longest_step
 from gateway.store.recording.shelf import Recordings
-from gateway.store.story import tell
+from gateway.store.story import Story, tell
 from gateway.store.waveform import measure
 from tests.store.drama import Drama, healthy
 
@@ -24,6 +24,17 @@ def eventful() -> Drama:
     drama.agent("All right.", 1.0)
     drama.hang_up()
     return drama
+
+
+def test_the_recording_begins_where_the_fastest_frame_says() -> None:
+    """On a busy machine the stream's start is taken late, and the first frames with it."""
+    story = Story(Drama().header)
+    assert story.zero == 0.0
+    story.feed(0.54, e.StreamStarted("MZ", 1), [])
+    assert story.zero == 0.54
+    for at, timestamp_ms in ((0.55, 66), (0.55, 86), (0.61, 326), (0.9, 346)):
+        story.feed(at, e.CallerAudio("", 160, timestamp_ms), ["Hear"])
+    assert round(story.zero, 3) == 0.284
 
 
 def test_everything_is_on_it() -> None:
