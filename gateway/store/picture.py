@@ -21,7 +21,8 @@ _STYLE = """
 svg { background: #fff; font: 11px system-ui, sans-serif; fill: #222 }
 .lane { fill: #f6f7f9 } .axis { stroke: #ccd } .axis-text, .small { fill: #667; font-size: 10px }
 .caller { fill: #0b6e99; stroke: #0b6e99 } .agent { fill: #8a4b08; stroke: #8a4b08 }
-.wave { stroke-width: 1 } .turn { fill-opacity: .10; stroke-opacity: .45 } .said { stroke: none }
+.wave { stroke-width: 1; stroke-opacity: .6 } .turn { fill-opacity: .10; stroke-opacity: .45 }
+.said { stroke: #f6f7f9; stroke-width: 3px; paint-order: stroke }
 .unheard { fill: url(#unheard); stroke: #a33; stroke-dasharray: 3 2 }
 .tool { fill: #e69138; fill-opacity: .75 } .failed { fill: #c22 } .barge-in { stroke: #c22; fill: #c22 }
 .handoff { stroke: #674ea7; stroke-dasharray: 4 3 } .stream { stroke: #999; stroke-dasharray: 1 3 }
