@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import anyio
 from sqlalchemy import URL, event, make_url, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.errors import StoreError
@@ -98,17 +99,29 @@ class Database:
 
         return engine
 
-    async def scrub(self) -> None:
+    async def scrub(self, *, thoroughly: bool = True) -> None:
         """Leave nothing of deleted rows in the database's files, as far as the database can be told to.
 
+        Args:
+            thoroughly: whether SQLite rewrites its whole file. Deleted rows are overwritten in any case, but pages
+                that were rearranged before may hold another copy of one.
+
         Raises:
-            StoreError: somebody reads so long that SQLite's log can't be emptied.
+            StoreError: the file could not be rewritten, or somebody reads so long that SQLite's log can't be emptied.
         """
         async with self.alone() as connection:
             if not self.is_sqlite:
                 await connection.execute(text("VACUUM"))
                 return
             await connection.execute(text("INSERT INTO transcripts_words (transcripts_words) VALUES ('optimize')"))
+            if thoroughly:
+                try:
+                    await connection.execute(text("VACUUM"))
+                except OperationalError as error:  # no room for a second copy, or somebody writes for long
+                    raise StoreError(
+                        f"{self.url.database} could not be rewritten, and may still hold copies of what was removed:"
+                        f" {error.orig}; run gateway purge"
+                    ) from error
         await self.checkpoint()
 
     async def checkpoint(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -81,8 +82,12 @@ class Retention:
     shelf: Shelf
     keep: Mapping[str, Keep] = field(default_factory=dict)
 
-    async def run(self, *, by: str) -> Purged:
+    async def run(self, *, by: str, thoroughly: bool = True) -> Purged:
         """Remove what lines keep no longer; what is held stays.
+
+        Args:
+            by: who asks, for the audit.
+            thoroughly: see :meth:`Database.scrub`.
 
         Raises:
             StoreError: what was removed, now or before, is still in a file of the database.
@@ -105,7 +110,7 @@ class Retention:
                         "recordings": sum(of == line for of in heard.values()),
                     }
                     await audit.note(connection, by, "retention-ran", line=line, detail=counts)
-            await self.shelf.database.scrub()
+            await self.shelf.database.scrub(thoroughly=thoroughly)
         else:
             await self.shelf.database.checkpoint()  # where an erasure could not
         return Purged(len(words), len(heard))
@@ -138,10 +143,10 @@ class Retention:
 
 
 async def every_hour(retention: Callable[[], Retention]) -> None:
-    """Remove what is kept no longer, now and each hour, until cancelled."""
-    while True:
+    """Remove what is kept no longer, now and each hour, until cancelled; thoroughly once a day."""
+    for hour in itertools.count():
         try:
-            await retention().run(by="gateway")
+            await retention().run(by="gateway", thoroughly=hour % 24 == 0)
         except StoreError as error:
             log.error("retention-failed", error=str(error))  # noqa: TRY400 - tried again
         except (SQLAlchemyError, OSError) as error:
