@@ -40,7 +40,7 @@ def test_paths_commands_and_files_of_the_readme_exist():
     }
     known |= {group.name for group in create_cli().registered_groups if group.name}
     named = set(re.findall(r"\bgateway ([a-z]+)", re.sub(r"```yaml.*?```", "", text, flags=re.DOTALL)))
-    assert {"serve", "doctor", "local"} <= named
+    assert {"serve", "doctor", "dev"} <= named
     assert named <= known, named - known
     for path in re.findall(r"^  (\w+(?:\.py)?)[/, ]", text[text.index("gateway/\n") :], flags=re.MULTILINE):
         assert (ROOT / "gateway" / path).exists(), path
