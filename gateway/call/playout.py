@@ -397,8 +397,9 @@ class Playout:
         if item is None or item is self._open or not (item.ended or 0 <= item.ended_at <= self._heard):
             return None
         ended = item.ended or self._moment(self._playhead.time(item.ended_at, ending=True))
-        if item.began and ended.stream == item.began.stream and ended.carrier_ms < item.began.carrier_ms:
-            return item.began  # what is learned of the line in between may differ by more than a syllable lasts
+        began = self.began(key)
+        if began and ended.stream == began.stream and ended.carrier_ms < began.carrier_ms:
+            return began  # what is learned of the line in between may differ by more than a syllable lasts
         return ended
 
     def is_final(self, key: ItemKey) -> bool:
