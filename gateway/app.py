@@ -47,7 +47,7 @@ from gateway.settings import Settings
 from gateway.store.changes import Changes
 from gateway.store.database import Database, database_url
 from gateway.store.log import LogWriter, Tap
-from gateway.store.logfile import Header
+from gateway.store.log_lines import Header
 from gateway.store.meter import Meter
 from gateway.store.overrides import Overrides
 from gateway.store.projector import Projector

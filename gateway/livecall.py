@@ -24,7 +24,7 @@ from gateway.config.directory import Directory
 from gateway.config.resolved import LineConfig
 from gateway.config.units import in_seconds
 from gateway.store.log import CallLog, LogWriter, Tap
-from gateway.store.logfile import Header
+from gateway.store.log_lines import Header
 from gateway.store.recording.recorder import MASKED, PAUSED, RESUMED
 from gateway.store.recording.shelf import Recordings
 from gateway.tools.context import ToolContext

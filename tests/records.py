@@ -21,7 +21,7 @@ from gateway.call.policy import Policy, Target
 from gateway.livecall import new_call_id
 from gateway.store.database import Database
 from gateway.store.log import LogWriter
-from gateway.store.logfile import Header, silent_payload
+from gateway.store.log_lines import Header, silent_payload
 from gateway.store.schema import upgrade
 
 

@@ -34,7 +34,7 @@ from gateway.errors import TokenError
 from gateway.exchange import Exchange
 from gateway.livecall import CallMaker, new_call_id
 from gateway.store.log import LogWriter
-from gateway.store.logfile import Closed, Entry, Header, Note, read_log
+from gateway.store.log_lines import Closed, Entry, Header, Note, read_log
 from gateway.store.recording.shelf import Recordings
 
 pytestmark = pytest.mark.anyio

@@ -33,7 +33,7 @@ def picture(
     """Draw a call: waveforms where it was recorded, turns, tools, handoffs, barge-ins, and what callers waited for."""
     from gateway.cli.recorded import log_of, recordings  # noqa: PLC0415 - each command imports what it needs
     from gateway.errors import LogError  # noqa: PLC0415
-    from gateway.store.logfile import read_log  # noqa: PLC0415
+    from gateway.store.log_lines import read_log  # noqa: PLC0415
     from gateway.store.picture import draw, longest_step  # noqa: PLC0415
     from gateway.store.story import tell  # noqa: PLC0415
     from gateway.store.waveform import measure  # noqa: PLC0415

@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from gateway.call.policy import Policy
-    from gateway.store.logfile import Header
+    from gateway.store.log_lines import Header
     from gateway.store.replay import Comparison
 
 
@@ -40,7 +40,7 @@ def replay(
     from gateway.cli.recorded import log_of  # noqa: PLC0415 - each command imports what it needs
     from gateway.cli.show import print_line  # noqa: PLC0415
     from gateway.errors import LogError  # noqa: PLC0415
-    from gateway.store.logfile import Header, read_log  # noqa: PLC0415
+    from gateway.store.log_lines import Header, read_log  # noqa: PLC0415
     from gateway.store.replay import compare  # noqa: PLC0415
 
     try:

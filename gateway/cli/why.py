@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gateway.carriers.twilio.alerts import Explained
     from gateway.diagnosis.case import Case
     from gateway.diagnosis.finding import Finding
-    from gateway.store.logfile import Header, Line
+    from gateway.store.log_lines import Header, Line
 
 
 def register(app: typer.Typer) -> None:
@@ -45,7 +45,7 @@ def why(
         _ask_carrier(call, json=json)
         return
     from gateway.errors import LogError  # noqa: PLC0415
-    from gateway.store.logfile import read_log  # noqa: PLC0415
+    from gateway.store.log_lines import read_log  # noqa: PLC0415
 
     try:
         case, known = _case(lambda: read_log(path))
@@ -73,7 +73,7 @@ def _case(read: Callable[[], Iterator[Line]]) -> tuple[Case, Mapping[str, object
     from gateway.cli.recorded import recordings  # noqa: PLC0415
     from gateway.diagnosis.case import case_of  # noqa: PLC0415
     from gateway.diagnosis.sound import listen  # noqa: PLC0415
-    from gateway.store.logfile import Header  # noqa: PLC0415
+    from gateway.store.log_lines import Header  # noqa: PLC0415
 
     header = next(read(), None)
     kept = recordings().find(header.call_id) if isinstance(header, Header) else None

@@ -9,7 +9,7 @@ from gateway.call import events as e
 from gateway.call.call import Call
 from gateway.call.reason import EndReason
 from gateway.call.turns import Turn
-from gateway.store.logfile import Closed, Entry, Header, Line
+from gateway.store.log_lines import Closed, Entry, Header, Line
 
 
 @dataclass(slots=True)

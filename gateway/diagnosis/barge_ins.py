@@ -9,7 +9,7 @@ from gateway.call import events as e
 from gateway.call.turns import Turn
 from gateway.diagnosis.case import Case
 from gateway.diagnosis.finding import Code, Finding
-from gateway.store.logfile import Entry
+from gateway.store.log_lines import Entry
 
 SHORTEST_WORD = 0.2
 """Seconds, by judgement: a spoken word takes longer; coughs and clicks do not."""

@@ -12,7 +12,7 @@ from gateway.call.policy import Policy
 from gateway.call.turns import Turn
 from gateway.diagnosis.finding import Code, Finding
 from gateway.diagnosis.sound import Sound
-from gateway.store.logfile import Entry, Line
+from gateway.store.log_lines import Entry, Line
 from gateway.store.story import Story, tell
 
 DEPARTING = frozenset({"CloseStream", "EndCall", "Redirect"})

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gateway.call import events as e
 from gateway.diagnosis.case import Case
 from gateway.diagnosis.finding import Code, Finding
-from gateway.store.logfile import Entry
+from gateway.store.log_lines import Entry
 from gateway.store.story import Response
 
 CALLS = 0.5

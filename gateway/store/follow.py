@@ -9,7 +9,7 @@ import anyio
 import msgspec
 
 from gateway.errors import LogError
-from gateway.store.logfile import Closed, Line, decode_line
+from gateway.store.log_lines import Closed, Line, decode_line
 
 POLL = 0.1
 """Seconds between two looks; the writer itself writes a few times a second."""

@@ -1,6 +1,6 @@
 """The log of each call: the record that everything else is derived from.
 
-What its lines hold stands in :mod:`gateway.store.logfile`.
+What its lines hold stands in :mod:`gateway.store.log_lines`.
 
 Appending costs the call a tuple in a list, and for a frame of the caller, which is nearly all there is, a number in
 one. Encoding and writing happen on the writer's own thread, a few times a second, in small portions: a thread that
@@ -29,7 +29,7 @@ from gateway.call.playout import Placed, PlaybackState
 from gateway.call.reason import EndReason
 from gateway.call.turns import Turn
 from gateway.store.feed import AUDIO, Feed
-from gateway.store.logfile import Header, encode, is_projected, path_of
+from gateway.store.log_lines import Header, encode, is_projected, path_of
 from gateway.store.node import NodeLock
 
 FLUSH_EVERY = 0.4

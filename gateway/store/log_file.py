@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.errors import LogError
-from gateway.store.logfile import Closed, encode, path_of
+from gateway.store.log_lines import Closed, encode, path_of
 
 
 def append_note(folder: Path, call_id: str, at: float, what: str, details: Mapping[str, Any]) -> bytes:

@@ -11,7 +11,7 @@ from gateway.audio.frames import SAMPLE_RATE
 from gateway.call import events as e
 from gateway.call.commands import Command, EndCall, Redirect
 from gateway.call.reason import EndReason
-from gateway.store.logfile import Header
+from gateway.store.log_lines import Header
 from gateway.store.story import Story, Wait, names_of, outcome
 from gateway.telemetry.metrics import Metrics, bounded
 

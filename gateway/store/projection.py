@@ -19,7 +19,7 @@ from gateway.call.reason import EndReason
 from gateway.call.state import FINAL_STATUSES
 from gateway.call.turns import Turn
 from gateway.store import tables
-from gateway.store.logfile import Closed, Entry, Header, Line, Note, Settled, is_projected
+from gateway.store.log_lines import Closed, Entry, Header, Line, Note, Settled, is_projected
 
 Row: TypeAlias = dict[str, Any]
 Rows: TypeAlias = dict[Table, list[Row]]

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from gateway.errors import LogError
 from gateway.store import tables
 from gateway.store.database import Database
-from gateway.store.logfile import header_of, path_of, read_lines, read_log
+from gateway.store.log_lines import header_of, path_of, read_lines, read_log
 from gateway.store.projection import Projection, Row, Rows
 from gateway.store.records import closed_calls, ended_of, merge, replace_call, save
 from gateway.store.recovery import Price, close_lost, logs_of, unpriced

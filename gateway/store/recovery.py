@@ -12,7 +12,7 @@ from gateway.call.call import Call
 from gateway.call.reason import EndReason
 from gateway.errors import LogError
 from gateway.store.log_file import append_closed
-from gateway.store.logfile import Closed, Entry, Header, path_of, read_log
+from gateway.store.log_lines import Closed, Entry, Header, path_of, read_log
 from gateway.store.node import forget_dead, lives
 from gateway.store.projection import Projection
 

@@ -18,7 +18,7 @@ from gateway.call import events as e
 from gateway.call.call import Call
 from gateway.call.policy import Policy
 from gateway.errors import LogError
-from gateway.store.logfile import Entry, Header, Line, TrackerRead, named_commands
+from gateway.store.log_lines import Entry, Header, Line, TrackerRead, named_commands
 from gateway.store.story import Story, tell
 
 SOON = 0.25

@@ -21,7 +21,7 @@ from gateway.config.units import in_seconds
 from gateway.errors import StoreError
 from gateway.store import audit
 from gateway.store.database import Database
-from gateway.store.logfile import path_of
+from gateway.store.log_lines import path_of
 from gateway.store.recording.shelf import Recordings
 from gateway.store.records import remove_deliveries, remove_rows, remove_words
 from gateway.store.tables import calls, holds, recordings, tombstones

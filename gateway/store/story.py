@@ -15,7 +15,7 @@ from gateway.call import events as e
 from gateway.call.reason import EndReason
 from gateway.call.turns import Turn
 from gateway.errors import LogError
-from gateway.store.logfile import Closed, Entry, Header, Line, Note, Settled
+from gateway.store.log_lines import Closed, Entry, Header, Line, Note, Settled
 
 Outcome: TypeAlias = Literal["ok", "failed", "timed-out", "cancelled", "refused", "unended"]
 _FAILURES: tuple[tuple[str, Outcome], ...] = (

@@ -17,7 +17,7 @@ import structlog
 from gateway.call import events as e
 from gateway.call.reason import EndReason
 from gateway.call.turns import Turn
-from gateway.store.logfile import Header
+from gateway.store.log_lines import Header
 from gateway.store.meter import known
 from gateway.store.story import Response, Story, Tool, names_of, outcome
 from gateway.telemetry.metrics import bounded

@@ -11,7 +11,7 @@ from gateway.demo.outcome import Part, Phone
 from gateway.demo.rows import rows
 from gateway.demo.story import Step
 from gateway.demo.watch import Watch
-from gateway.store.logfile import Closed, Entry, Header, silent_payload
+from gateway.store.log_lines import Closed, Entry, Header, silent_payload
 from gateway.testing import Behaviour, PhoneCall
 from gateway.testing.twilio import silence, tone
 

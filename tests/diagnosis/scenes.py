@@ -16,7 +16,7 @@ from gateway.diagnosis.finding import Finding
 from gateway.diagnosis.rules import diagnose
 from gateway.diagnosis.sound import listen
 from gateway.store.log import LogWriter
-from gateway.store.logfile import read_log
+from gateway.store.log_lines import read_log
 from gateway.store.recording.shelf import Recordings
 from tests.store.drama import WAY, Drama
 

@@ -7,7 +7,7 @@ import anyio
 import httpx2
 import pytest
 
-from gateway.store.logfile import read_log
+from gateway.store.log_lines import read_log
 from gateway.store.replay import replay
 from gateway.testing.model import call_tool, say
 from gateway.testing.twilio import tone

@@ -9,7 +9,7 @@ from gateway.call import commands as c
 from gateway.call import events as e
 from gateway.call.call import Call
 from gateway.call.policy import Policy
-from gateway.store.logfile import Closed, Entry, Header, Line, Note, Settled, named_commands
+from gateway.store.log_lines import Closed, Entry, Header, Line, Note, Settled, named_commands
 
 WAY = 0.06
 """Seconds from the gateway to the carrier, and back."""

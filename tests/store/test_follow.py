@@ -9,7 +9,7 @@ from gateway.call.reason import EndReason
 from gateway.errors import LogError
 from gateway.store.follow import appearing, follow
 from gateway.store.log import LogWriter
-from gateway.store.logfile import Closed, Entry, Header
+from gateway.store.log_lines import Closed, Entry, Header
 
 pytestmark = pytest.mark.anyio
 HEADER = Header("c1", "CA1", "desk", "hash", "0", 0.0, 0.0, Policy("desk"), {})

@@ -12,7 +12,7 @@ from gateway.call.events import DigitPressed, ToolEnded
 from gateway.call.policy import Policy
 from gateway.call.reason import EndReason
 from gateway.store.log import LogWriter
-from gateway.store.logfile import Closed, Entry, Header, Note, read_log
+from gateway.store.log_lines import Closed, Entry, Header, Note, read_log
 
 HEADER = Header("c1", "CA1", "desk", "hash", "0", 0.0, 0.0, Policy("desk"), {})
 END = EndReason("success", "done")

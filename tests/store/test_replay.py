@@ -11,7 +11,7 @@ import pytest
 from gateway.call import events as e
 from gateway.call.policy import BargeIn, Policy, Target
 from gateway.store.log import LogWriter
-from gateway.store.logfile import Line, read_log
+from gateway.store.log_lines import Line, read_log
 from gateway.store.replay import STEP, compare, decide, replay
 from tests.store.drama import WAY, Drama, healthy
 

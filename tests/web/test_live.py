@@ -11,7 +11,7 @@ from gateway.call.call import Call
 from gateway.call.plan import Connect, Say
 from gateway.call.policy import Policy, Target
 from gateway.store.log import LogWriter
-from gateway.store.logfile import Header
+from gateway.store.log_lines import Header
 from gateway.web import live as live_module
 from gateway.web.live import QUIET, follow, plan_state, server_sent
 

@@ -23,7 +23,7 @@ from gateway.call.events import AgentAudio, CallerAudio, StreamStarted
 from gateway.call.playout import Placed
 from gateway.call.policy import Policy
 from gateway.store.log import LogWriter
-from gateway.store.logfile import Header
+from gateway.store.log_lines import Header
 from gateway.store.recording.shelf import Recordings
 
 folder, calls = Path(sys.argv[1]), int(sys.argv[2])

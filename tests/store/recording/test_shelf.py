@@ -18,7 +18,7 @@ from gateway.call.policy import Policy
 from gateway.call.reason import EndReason
 from gateway.errors import SettingsError
 from gateway.store.log import LogWriter
-from gateway.store.logfile import Entry, Header, read_log
+from gateway.store.log_lines import Entry, Header, read_log
 from gateway.store.recording.shelf import Recordings
 from tests.s3 import bucket, s3_server
 
