@@ -240,7 +240,7 @@ class Bridge:
             return
         if self.price is not None and (cost := self.price(self.call.usage, now)) is not None:
             self.log.note(now, "cost", cost)
-        self.log.close(now, reason, {"usage": self.call.usage, "turns": self.call.turns.turns})
+        self.log.close(now, reason, {"usage": self.call.usage, "turns": self.call.turns.held})
         self._over.set()
         self.on_finish(reason)
 

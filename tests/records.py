@@ -199,7 +199,7 @@ class Talk:
         for command in commands:
             if isinstance(command, Finish) and not self.over:
                 self.over = True
-                self.log.close(self.now, command.reason, {"usage": self.call.usage, "turns": self.call.turns.turns})
+                self.log.close(self.now, command.reason, {"usage": self.call.usage, "turns": self.call.turns.held})
         return commands
 
     def begin(self) -> None:

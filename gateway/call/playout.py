@@ -17,6 +17,8 @@ LAST_MARK_S = 0.5
 """Where marks work, the one behind the last word may be this late before the estimate is believed without it."""
 SETTLED = 2000 * BYTES_PER_MS
 """Times at the ear are final this far behind the playhead, echo or not."""
+KEPT = 16
+"""Items that are remembered in any case; of those before them only what is not final."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class Playout:
             return self._end(None, commands, now)
         item = self._items.get(key)
         if item is None:
+            self._forget_final()
             item = self._items[key] = Item(key, response_id)
         if item.framer is None:  # it was said to be over, and yet there is more
             item.framer, item.done = Framer(), False
@@ -405,7 +408,18 @@ class Playout:
     def is_final(self, key: ItemKey) -> bool:
         """Whether nothing that is still to come changes when the ear got this item: no echo, for one."""
         item = self._items.get(key)
-        return item is None or (item.began is not None and item.ended is not None and item is not self._open)
+        if item is None:
+            return True
+        if item is self._open or item.paused:
+            return False
+        unheard = item.done and item.began_at < 0  # cut before anything of it was heard, and given up
+        return unheard or (item.began is not None and item.ended is not None)
+
+    def _forget_final(self) -> None:
+        """Let go of the oldest items that will not change any more: a call of hours has thousands."""
+        for key in [*self._items][: 1 - KEPT]:
+            if self.is_final(key):
+                del self._items[key]
 
     @property
     def placed(self) -> deque[Placed]:

@@ -3,6 +3,9 @@
 A turn is one uninterrupted contribution of one party. The caller's turns come from the model's voice detector and its
 transcription, which arrives late and out of order; the agent's from the items that it generates and from the playout
 ledger. All times are seconds of the call's ``now``.
+
+A call of hours holds no more turns than one of minutes: those that can still change, and the newest few. The others are
+on the record (:meth:`Turns.take_settled`), which has all of them.
 """
 
 from __future__ import annotations
@@ -11,6 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 FRAME_MS = 20.0
+KEPT = 16
+"""Turns that are held in any case, so that what still comes for them is put where it belongs."""
+MOST = 64
+"""Turns that are held at most, also where no transcription comes, or an item that was never sent does not end."""
+WORDS = 8000
+"""Characters of turns that are not held any more by which the conversation can still be told: nine minutes of it."""
 
 
 @dataclass(slots=True)
@@ -43,17 +52,25 @@ class Turn:
 
 
 class Turns:
-    """The turns of a call, in the order in which they were begun."""
+    """The turns of a call that may still change, and the newest of the others."""
 
-    __slots__ = ("_answered", "_by_item", "_waiting_since", "settled", "turns")
+    __slots__ = ("_answered", "_by_item", "_past", "_unread", "_waiting_since", "gone", "settled")
 
     def __init__(self) -> None:
-        self.turns: list[Turn] = []
+        self.gone = 0
+        """How many turns are not held any more."""
         self.settled: dict[tuple[str, str], Turn] = {}
         """By item: turns that ended, or were changed after their end, since :meth:`take_settled` was asked last."""
         self._by_item: dict[tuple[str, str], Turn] = {}
+        self._unread: set[str] = set()  # items of the caller whose transcription is still to come
+        self._past = ""
         self._waiting_since: float | None = None
         self._answered: dict[str, float] = {}
+
+    @property
+    def held(self) -> list[Turn]:
+        """The turns that are held, in the order in which they were begun."""
+        return [*self._by_item.values()]
 
     def caller_began(self, item_id: str, at: float) -> None:
         self._open(Turn("caller", item_id, at))
@@ -70,6 +87,8 @@ class Turns:
         """Put a transcription where its speech was, whenever it comes."""
         turn = self._by_item.get(("caller", item_id)) or self._open(Turn("caller", item_id, at, ended=at))
         turn.transcription_failed = failed
+        if final or failed:
+            self._unread.discard(item_id)
         if not failed:
             turn.generated = text if final else turn.generated + text
             turn.heard = turn.generated
@@ -123,12 +142,46 @@ class Turns:
 
     def so_far(self) -> str:
         """Return the conversation as it was heard, for a model that has to be told of it."""
-        return "\n".join(f"{turn.speaker}: {turn.heard}" for turn in self.turns if turn.heard)
+        return "\n".join(filter(None, (self._past, *map(_told, self._by_item.values()))))
 
     def _open(self, turn: Turn) -> Turn:
-        self.turns.append(turn)
+        self._let_go()
         self._by_item[turn.speaker, turn.item_id] = turn
+        if turn.speaker == "caller":
+            self._unread.add(turn.item_id)
         return turn
+
+    def _let_go(self) -> None:
+        """Make room for a turn: the oldest ones that are over go, and of too many that are not the oldest."""
+        held = self._by_item
+        if len(held) < KEPT:
+            return
+        over = [key for key, turn in held.items() if self._is_over(turn)]
+        for key in over[: len(held) - KEPT + 1]:
+            self._forget(key)
+        if len(held) >= MOST:
+            oldest = next(iter(held))
+            self.settled[oldest] = held[oldest]  # as it stands: more will not be known
+            self._forget(oldest)
+
+    def _forget(self, key: tuple[str, str]) -> None:
+        turn = self._by_item.pop(key)
+        self.gone += 1
+        if turn.speaker == "caller":
+            self._unread.discard(turn.item_id)
+        else:
+            self._answered.pop(turn.item_id, None)
+        self._past = "\n".join(filter(None, (self._past, _told(turn))))
+        if len(self._past) > WORDS:
+            self._past = self._past[-WORDS:].partition("\n")[2]  # whole turns
+
+    def _is_over(self, turn: Turn) -> bool:
+        """Whether a turn has ended, and all of its words are there."""
+        return turn.ended is not None and (turn.speaker == "agent" or turn.item_id not in self._unread)
+
+
+def _told(turn: Turn) -> str:
+    return f"{turn.speaker}: {turn.heard}" if turn.heard else ""
 
 
 def estimate_heard(text: str, generated_ms: float, heard_ms: float) -> str:

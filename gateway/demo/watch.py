@@ -119,7 +119,7 @@ class Watch:
     @property
     def turns(self) -> list[Turn]:
         """The turns so far, in the order in which they were begun."""
-        return self._call.turns.turns if self._call else []
+        return [said.turn for said in self._said.values()]
 
     @property
     def waits_for_consent(self) -> bool:
@@ -157,10 +157,10 @@ class Watch:
             return
         cuts = self._call.floor.barge_ins
         self._call.handle(event, at)
-        for turn in self.turns[len(self._said) :]:
-            said = Said(turn)
-            self._said[turn.item_id] = said
-            self.beats.append(said)
+        for turn in self._call.turns.held:
+            if turn.item_id not in self._said:
+                self._said[turn.item_id] = said = Said(turn)
+                self.beats.append(said)
         if self._call.floor.barge_ins > cuts and isinstance(event, e.SpeechStarted):
             # Before the caller's words, which follow from it.
             self.beats.insert(len(self.beats) - 1, BargeIn(self.turns[-1].began))

@@ -8,8 +8,9 @@ from pathlib import Path
 import anyio
 import msgspec
 
+from gateway.call.turns import Turn
 from gateway.errors import LogError
-from gateway.store.log_lines import Closed, Line, decode_line
+from gateway.store.log_lines import Closed, Line, Settled, decode_line
 
 POLL = 0.1
 """Seconds between two looks; the writer itself writes a few times a second."""
@@ -50,3 +51,22 @@ async def appearing(folder: Path) -> Path:
         async for path in anyio.Path(folder).glob("*.jsonl"):
             return Path(path)
         await anyio.sleep(POLL)
+
+
+def settled_turns(path: Path) -> list[Turn]:
+    """Return the turns of a live call that have settled, as its log has them by now.
+
+    Raises:
+        LogError: the file can't be read.
+    """
+    turns: dict[tuple[str, str], Turn] = {}
+    try:
+        with path.open("rb") as file:
+            for text in file:
+                if text.startswith(b'["u"') and text.endswith(b"\n"):
+                    for line in decode_line(text):
+                        if isinstance(line, Settled):
+                            turns[line.turn.speaker, line.turn.item_id] = line.turn
+    except (OSError, msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
+        raise LogError(f"{path}: {error}") from error
+    return [*turns.values()]

@@ -101,4 +101,4 @@ def _end_of(path: Path) -> Closed:
                 pass
     if call is None:
         raise LogError(f"{path}: the log does not begin with a header")
-    return Closed(at, LOST, call.usage, tuple(call.turns.turns))
+    return Closed(at, LOST, call.usage, tuple(call.turns.held))

@@ -13,15 +13,19 @@ from dataclasses import dataclass, field
 from typing import Any, Final, assert_never
 
 import anyio
+import anyio.to_thread
 import msgspec
+import structlog
 
 from gateway.call import events as e
 from gateway.call.call import Call
 from gateway.call.commands import Command, Continue, DecideTool, EndCall, Interrupt, Redirect
 from gateway.call.plan import Announce, Connect, Dial, Enqueue, HangUp, Markup, Plan, Refer, Reject, Return, Say
 from gateway.call.turns import Turn
+from gateway.errors import LogError
 from gateway.livecall import LiveCall
 from gateway.store.feed import Told
+from gateway.store.follow import settled_turns
 
 EVERY: Final = 0.1
 """Seconds between two batches of news."""
@@ -29,6 +33,7 @@ KEEP_ALIVE: Final = 15.0
 """Seconds after which a comment shows that the connection lives."""
 
 _encode: Final = msgspec.json.Encoder().encode
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ async def follow(live: LiveCall, after: int = 0) -> AsyncGenerator[News]:
     call, view = live.bridge.call, _View()
     watch = live.bridge.log.feed.watch(after)
     try:
+        for turn in await _earlier(live, call):
+            yield News("turn", turn_state(turn, lost=True))
         while watch.over is None or not view.said:
             entries: list[Told] | None = None
             with anyio.move_on_after(KEEP_ALIVE):
@@ -80,6 +87,19 @@ async def follow(live: LiveCall, after: int = 0) -> AsyncGenerator[News]:
         yield News("ended", {"result": watch.over.result, "reason": watch.over.reason, "missed": watch.missed})
     finally:
         watch.close()
+
+
+async def _earlier(live: LiveCall, call: Call) -> list[Turn]:
+    """Return the turns of a long call that it does not hold any more, from its log."""
+    if not call.turns.gone:
+        return []
+    try:
+        settled = await anyio.to_thread.run_sync(settled_turns, live.bridge.log.path)
+    except LogError as error:
+        log.warning("earlier-turns-not-told", call_id=live.call_id, error=str(error))
+        return []
+    held = {(turn.speaker, turn.item_id) for turn in call.turns.held}
+    return [turn for turn in settled if (turn.speaker, turn.item_id) not in held]
 
 
 # ---- States ---------------------------------------------------------------------------------------------------------
@@ -110,9 +130,11 @@ class _View:
             "usage": call.usage,
         }
         yield from self._told("call", "", state)
-        for turn in call.turns.turns:
+        held = call.turns.held
+        for turn in held:
             lost = over or turn.item_id in self.taken_back or turn.began <= self.cut_at
             yield from self._told("turn", turn.item_id, turn_state(turn, lost=lost))
+        self.said = {key: self.said[key] for key in ("", *(turn.item_id for turn in held))}
 
     def _told(self, kind: str, key: str, state: dict[str, Any]) -> Iterator[News]:
         if self.said.get(key) != state:

@@ -409,7 +409,7 @@ def test_rule_15_the_transcript_holds_what_was_heard_beside_what_was_generated(c
     call.answer(4.0, text="One two three four five six seven eight.")
     call.run(2.0)
     call.caller_speaks()
-    [turn] = [each for each in call.call.turns.turns if each.speaker == "agent"]
+    [turn] = [each for each in call.call.turns.held if each.speaker == "agent"]
     assert turn.generated.endswith("eight.")
     assert turn.heard == "One two three four"
     assert turn.cut or turn.heard_ms < turn.generated_ms
@@ -460,8 +460,8 @@ def test_a_late_transcription_finds_its_place(call):
     call.caller_stops("first")
     call.answer(0.5)
     call.tell(e.CallerTranscribed("first", "I was first.", final=True))
-    assert [turn.speaker for turn in call.call.turns.turns] == ["caller", "agent"]
-    assert call.call.turns.turns[0].heard == "I was first."
+    assert [turn.speaker for turn in call.call.turns.held] == ["caller", "agent"]
+    assert call.call.turns.held[0].heard == "I was first."
 
 
 # ---- People, keys, time ------------------------------------------------------------------------------------------------

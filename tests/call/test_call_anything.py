@@ -146,7 +146,7 @@ class Interleavings(RuleBasedStateMachine):
             (None, self.now, [])
         )  # What the ledger is asked moves what it believes: a log holds that too.
         assert ledger.heard(self.now) <= ledger.sent + 1e-6
-        for turn in self.call.turns.turns:
+        for turn in self.call.turns.held:
             assert turn.heard_ms <= turn.generated_ms + 1e-6
             assert turn.generated.startswith(turn.heard)
 

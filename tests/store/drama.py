@@ -83,8 +83,8 @@ class Drama:
                 self.idle_at = self.now + WAY
                 self.marks = [(self.now + 2 * WAY, name) for _, name in self.marks]
             case c.Finish(reason):
-                self.lines.append(Closed(self.now, reason, dict(self.call.usage), tuple(self.call.turns.turns)))
-                usage = {"usage": self.call.usage, "turns": self.call.turns.turns}
+                self.lines.append(Closed(self.now, reason, dict(self.call.usage), tuple(self.call.turns.held)))
+                usage = {"usage": self.call.usage, "turns": self.call.turns.held}
                 self.raw.append(("closed", self.now, reason, usage))
                 self.over = True
             case _:

@@ -10,6 +10,7 @@ from gateway.call import events as e
 from gateway.call.call import Call
 from gateway.call.plan import Connect, Say
 from gateway.call.policy import Policy, Target
+from gateway.call.turns import KEPT
 from gateway.store.log import LogWriter
 from gateway.store.log_lines import Header
 from gateway.web import live as live_module
@@ -27,7 +28,8 @@ class Told:
         policy = Policy("desk", transfers={"sales": Target("sales", "+14155550111")})
         self.call = Call(policy, 0.0)
         header = Header("id-1", "CA1", "desk", "hash", "1", 0.0, 0.0, policy, {})
-        self.log = LogWriter(tmp_path).open(header)
+        self.writer = LogWriter(tmp_path)
+        self.log = self.writer.open(header)
         bridge = SimpleNamespace(call=self.call, log=self.log)
         self.live: Any = SimpleNamespace(call_id="id-1", line=SimpleNamespace(id="desk", label="Desk"), bridge=bridge)
         self.now = 0.0
@@ -37,6 +39,7 @@ class Told:
             self.now += after
             commands = self.call.handle(event, self.now)
             self.log.append(self.now, event, commands)
+            self.log.settled(self.now, self.call.turns.take_settled())
             if self.call.state == "ended" and self.call.reason is not None:
                 self.log.close(self.now, self.call.reason, {})
 
@@ -112,6 +115,23 @@ async def test_a_call_that_is_over_is_told_with_its_turns(told):
     assert [one.kind for one in await told.news()] == ["call", "turn", "ended"]
     lines = b"".join([line async for line in server_sent(told.live)]).split(b"\n\n")
     assert lines[-2].startswith(b"event: ended\ndata: {")
+
+
+async def test_who_comes_late_to_a_long_call_is_told_all_of_its_turns(told):
+    told.writer.start()
+    told.take(e.StreamStarted("MZ1", 1), e.AgentReady(1))
+    for number in range(2 * KEPT):
+        told.take(e.SpeechStarted(f"c{number}", 0), e.SpeechStopped(f"c{number}", 0))
+        told.take(e.CallerTranscribed(f"c{number}", f"Number {number}.", final=True))
+    told.writer.stop()  # it has written by then
+    assert len(told.call.turns.held) == KEPT
+    following = follow(told.live)
+    heard: list[str] = []
+    while len(heard) < 2 * KEPT:
+        news = await anext(following)
+        heard += [news.data["heard"]] if news.kind == "turn" else []
+    await following.aclose()
+    assert heard == [f"Number {number}." for number in range(2 * KEPT)]
 
 
 async def test_a_plan_that_fails_over_is_told_without_tokens(told):
