@@ -23,8 +23,9 @@ from gateway.call.reason import EndReason
 from gateway.config.directory import Directory
 from gateway.config.resolved import LineConfig
 from gateway.config.units import in_seconds
+from gateway.store.joined import recording_began
 from gateway.store.log import CallLog, LogWriter, Tap
-from gateway.store.log_lines import Header
+from gateway.store.log_lines import Header, path_of
 from gateway.store.recording.recorder import MASKED, PAUSED, RESUMED
 from gateway.store.recording.shelf import Recordings
 from gateway.tools.context import ToolContext
@@ -199,7 +200,8 @@ class CallMaker:
         taps = tuple(self._follow(header))
         if recording.mode == "off" or self._recordings is None:
             return self._logs.open(header, taps)
-        call_log = self._logs.open(header, (self._recordings.record(header.call_id), *taps))
+        began = partial(recording_began, path_of(self._logs.folder, header.call_id), header)
+        call_log = self._logs.open(header, (self._recordings.record(header.call_id, began), *taps))
         consent = {"consent": recording.consent, "sha256": sha256(recording.consent.encode()).hexdigest()}
         call_log.note(0.0, "recorded", {**consent, "notice": recording.notice, "reason": recording.reason})
         return call_log

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.abc
 import structlog
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from sqlalchemy import select
@@ -28,6 +29,7 @@ from gateway.store.database import Database
 from gateway.store.log_file import append_note
 from gateway.store.projector import Projector
 from gateway.store.records import ended_of
+from gateway.store.recovery import LOST, TAKEN_UP_WITHIN
 
 WAITING = 10_000
 """Calls that may wait for this at once; more are found at the next start."""
@@ -49,6 +51,13 @@ log = structlog.get_logger()
 class _Over:
     call_id: str
     line: str
+    until: float
+    """Unix seconds until when another process may take the call up: only then what was known is all there is."""
+
+    @classmethod
+    def of(cls, call: Mapping[str, Any]) -> _Over:
+        lost = (call["result"], call["reason"]) == (LOST.result, LOST.reason)
+        return cls(call["id"], call["line"], call["ended"] + TAKEN_UP_WITHIN if lost else 0.0)
 
 
 class AfterCalls:
@@ -86,7 +95,7 @@ class AfterCalls:
     def over(self, call: Mapping[str, Any]) -> None:
         """Take a closed call's row; on the loop's thread."""
         try:
-            self._in.send_nowait(_Over(call["id"], call["line"]))
+            self._in.send_nowait(_Over.of(call))
         except (anyio.WouldBlock, anyio.ClosedResourceError, anyio.BrokenResourceError):
             log.warning("call-waits-for-next-start", call_id=call["id"])
 
@@ -95,23 +104,31 @@ class AfterCalls:
         async with anyio.create_task_group() as tasks, self._in, self._out:
             tasks.start_soon(self._deliver)
             for missed in await self._missed():
-                await self._finish(missed)
+                await self._take(missed, tasks)
             async for over in self._out:
-                await self._finish(over)
+                await self._take(over, tasks)
+
+    async def _take(self, over: _Over, tasks: anyio.abc.TaskGroup) -> None:
+        if over.until > time.time():
+            tasks.start_soon(self._finish_later, over)
+        else:
+            await self._finish(over)
+
+    async def _finish_later(self, over: _Over) -> None:
+        await anyio.sleep(over.until - time.time())
+        await self._finish(over)
 
     async def _missed(self) -> list[_Over]:
         """Return calls that ended shortly before the start, and of which nobody may have been told."""
         calls = tables.calls
         ended = calls.c.ended.is_not(None) & (calls.c.id >= first_id(time.time() - MISSED))
         async with self._database.read() as connection:
-            found = await connection.execute(select(calls.c.id, calls.c.line).where(ended))
-            return [_Over(row.id, row.line) for row in found]
+            columns = (calls.c.id, calls.c.line, calls.c.ended, calls.c.result, calls.c.reason)
+            found = await connection.execute(select(*columns).where(ended))
+            return [_Over.of(dict(row)) for row in found.mappings()]
 
     async def _finish(self, over: _Over) -> None:
         line = self._directory().lines.get(over.line)
-        if over.call_id in self._done:
-            return  # found among those that were missed, and told of by the projector
-        self._done.append(over.call_id)
         if line is None or (line.outcome is None and not line.deliver):
             return
         try:
@@ -119,8 +136,11 @@ class AfterCalls:
                 call = await get_call(connection, over.call_id)
                 turns = await turns_of(connection, over.call_id)
                 told = await hooks.has_any(connection, over.call_id)
-            if call is None or told:
-                return
+            if call is None or told or call["ended"] is None:
+                return  # erased; or told of before; or taken up by another process, which tells of its end
+            if over.call_id in self._done:
+                return  # found among those that were missed, and told of by the projector
+            self._done.append(over.call_id)
             if line.outcome is not None and not call["outcome_status"]:
                 await self._find_out(line, call, turns)
             if line.deliver:

@@ -12,6 +12,7 @@ from gateway.call.policy import Policy
 from gateway.call.turns import Turn
 from gateway.diagnosis.finding import Code, Finding
 from gateway.diagnosis.sound import Sound
+from gateway.store.joined import on_one_clock
 from gateway.store.log_lines import Entry, Line
 from gateway.store.story import Story, tell
 
@@ -151,7 +152,7 @@ def case_of(lines: Iterable[Line], sound: Sound | None = None, settings: Mapping
         LogError: the log does not begin with a header, or can't be read.
     """
     frames = Frames()
-    story = tell(frames.watch(lines))
+    story = tell(frames.watch(on_one_clock(lines)))
     return Case(story, frames, _played(story.entries), _talks(story), sound, settings or {})
 
 

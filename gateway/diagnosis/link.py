@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gateway.call import events as e
 from gateway.diagnosis.case import Case
 from gateway.diagnosis.finding import Code, Finding
+from gateway.store.joined import PROCESS_LOST
 
 GAP = 2.0
 """Seconds without a frame, which a carrier sends fifty times a second, silence too."""
@@ -14,6 +15,7 @@ LATE = 0.5
 """Seconds by which frames came late: as much as the silence that ends a turn (reliability N4 calls 2 s a stall)."""
 MARKS = 10
 """Marks that are enough to know that none comes back."""
+_DIED = "see the machine's log at that time: out of memory, killed, lost"
 _ANSWERED = frozenset({"", "completed", "answered"})
 
 
@@ -148,6 +150,14 @@ def transfers(case: Case) -> Iterator[Finding]:
 def ends(case: Case) -> Iterator[Finding]:
     """Calls that were ended by no wish of caller or agent."""
     at = case.story.ended if case.story.ended is not None else case.story.last
+    for note in case.story.notes:
+        if note.what == PROCESS_LOST:
+            yield case.finding(
+                Code.PROCESS_LOST,
+                note.at,
+                f"the gateway's process died; another took the call up {note.details['seconds']:.1f} s later",
+                _DIED,
+            )
     match case.reason:
         case "max-duration":
             yield case.finding(
@@ -169,7 +179,7 @@ def ends(case: Case) -> Iterator[Finding]:
                 Code.PROCESS_LOST,
                 at,
                 "the gateway's process died during the call",
-                "see the machine's log at that time: out of memory, killed, lost",
+                _DIED,
             )
         case "internal-error":
             yield case.finding(

@@ -160,8 +160,11 @@ class CallLog:
             if self.begun:
                 return
             if self._file < 0:
-                self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            self._put(encode(self._header) + b"\n")
+                self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            size = os.fstat(self._file).st_size
+            # What a crash of the process before tore is no line; its end would swallow this one's beginning.
+            torn = size > 0 and os.pread(self._file, 1, size - 1) != b"\n"
+            self._put(b"\n" * torn + encode(self._header) + b"\n")
             self.begun = True
 
     def write(self, text: bytes) -> None:

@@ -256,6 +256,7 @@ def read_log(path: Path, *, audio: bool = True) -> Iterator[Line]:
 
 
 _AUDIO_LINES = (b'["f"', b'["a"', b'["t"')
+_AFTER_A_CRASH = (b'["z"', b'["n"', b'["h"')
 
 
 def read_lines(text: bytes, source: str, *, audio: bool = True) -> Iterator[Line]:
@@ -274,8 +275,8 @@ def read_lines(text: bytes, source: str, *, audio: bool = True) -> Iterator[Line
         except (msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
             if index == torn:
                 return
-            if isinstance(error, msgspec.DecodeError) and lines[index + 1].startswith(b'["z"'):
-                continue  # torn by a crash, and closed by those who came after
+            if isinstance(error, msgspec.DecodeError) and lines[index + 1].startswith(_AFTER_A_CRASH):
+                continue  # torn by a crash, and closed or taken up by those who came after
             raise LogError(f"{source}:{index + 1}: {error}") from error
 
 

@@ -36,7 +36,7 @@ class Projection:
     def __init__(self) -> None:
         self.call: Row = {}
         self._policy = Policy("")
-        self._zero = 0.0
+        self._zero = self._shift = 0.0
         self._keep: float | None = None
         self._keep_recording: float | None = None
         self._number = self._base = 0
@@ -106,8 +106,8 @@ class Projection:
         self._zero, self._policy = header.wall, header.policy
         if self.known:
             # Another process took the call up after the one that wrote the log was lost; it counts from 1 again.
-            self._base = self._number
-            self._set(ended=None, result="", reason="", ended_by="", node=header.node)
+            self._base, self._shift = self._number, header.wall - self.call["began"]
+            self._set(ended=None, result="", reason="", ended_by="", keep_until=None, node=header.node)
             return
         counts = dict.fromkeys(("visits", "turns", "barge_ins", "tools", "handoffs", "transfers", "guardrail_trips"), 0)
         self.call = {"id": header.call_id}
@@ -152,7 +152,7 @@ class Projection:
                 number,
                 number=number,
                 at=at,
-                offset=entry.at,
+                offset=self._shift + entry.at,
                 kind=kebab(type(event).__name__),
                 fields=msgspec.to_builtins(event),
                 commands=[kebab(name) for name in names],
@@ -324,7 +324,7 @@ class Projection:
             case "outcome":
                 self._set(outcome=details["values"], outcome_status=details["status"])
                 self._write_transcript()
-            case "recorded":
+            case "recorded" if None not in self._rows[tables.recordings]:  # else who took the call up records on
                 self._put(
                     tables.recordings,
                     None,

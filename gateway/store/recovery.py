@@ -18,6 +18,12 @@ from gateway.store.projection import Projection
 
 LOST = EndReason("gateway", "process-lost")
 """The end of a call whose process died."""
+TAKEN_UP_WITHIN = 90.0
+"""Seconds after the loss of a process for which another may still take its calls up, and open their records again.
+
+A stream that finds another process must have been offered in the last minute (``gateway.exchange.TOKEN_GOOD_FOR``); the
+rest is for a process that lagged behind, and clocks that differ.
+"""
 
 Price: TypeAlias = Callable[[str, Mapping[str, int], float], Mapping[str, Any] | None]
 """Returns what a call cost (its note in the log) from its line, tokens and seconds; None where that can't be said."""

@@ -18,6 +18,7 @@ from gateway.call import events as e
 from gateway.call.call import Call
 from gateway.call.policy import Policy
 from gateway.errors import LogError
+from gateway.store.joined import parts
 from gateway.store.log_lines import Entry, Header, Line, TrackerRead, named_commands
 from gateway.store.story import Story, tell
 
@@ -92,16 +93,30 @@ def decide(log: Iterable[Line], policy: Policy | None = None) -> Iterator[Decide
     lines = list(log)
     if not lines or not isinstance(lines[0], Header):
         raise LogError("the log does not begin with a header")
-    timers = sorted(line.at for line in lines if isinstance(line, Entry) and isinstance(line.event, e.TimePassed))
-    again: _Again | None = None
-    for line in lines:
+    base = 0
+    for part in parts(lines):  # several, where another process took the call up: a call of its own, a little later
+        header, last = part[0], 0
+        assert isinstance(header, Header)  # noqa: S101 - a part begins with one
+        shift = header.wall - lines[0].wall
+        for decided in _decide(header, part, policy):
+            last = decided.number or last
+            moved = decided
+            if shift or base:
+                number = decided.number and decided.number + base
+                moved = replace(decided, number=number, at=decided.at + shift)
+            yield moved
+        base += last
+
+
+def _decide(header: Header, part: Iterable[Line], policy: Policy | None) -> Iterator[Decided]:
+    timers = sorted(line.at for line in part if isinstance(line, Entry) and isinstance(line.event, e.TimePassed))
+    again = _Again(policy or header.policy, guess=policy is not None and policy != header.policy, timers=timers)
+    for line in part:
         match line:
-            case Header():  # a second one: another process took the call up
-                again = _Again(policy or line.policy, guess=policy is not None and policy != line.policy, timers=timers)
-            case Entry() if again is not None:
+            case Entry():
                 yield from again.late(line.at)
                 yield again.take(line)
-            case TrackerRead(number, at, state) if again is not None and not again.guess:
+            case TrackerRead(number, at, state) if not again.guess:
                 yield Decided(number, at, "TrackerRead", [state], [again.call.playback(at)])
             case _:
                 pass

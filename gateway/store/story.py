@@ -15,6 +15,7 @@ from gateway.call import events as e
 from gateway.call.reason import EndReason
 from gateway.call.turns import Turn
 from gateway.errors import LogError
+from gateway.store.joined import on_one_clock
 from gateway.store.log_lines import Closed, Entry, Header, Line, Note, Settled
 
 Outcome: TypeAlias = Literal["ok", "failed", "timed-out", "cancelled", "refused", "unended"]
@@ -284,7 +285,7 @@ def tell(lines: Iterable[Line]) -> Story:
     Raises:
         LogError: the log does not begin with a header.
     """
-    whole = iter(lines)
+    whole = on_one_clock(lines)
     header = next(whole, None)
     if not isinstance(header, Header):
         raise LogError("the log does not begin with a header")

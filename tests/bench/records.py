@@ -117,15 +117,17 @@ async def measure(name: str, database: Database, count: int) -> float:
     for question, wanted in QUESTIONS.items():
         times = []
         for _ in range(ROUNDS):
-            async with database.read() as connection:
-                began = time.perf_counter()
-                rows, more = await find_calls(connection, wanted, limit=50)
-                if more:
-                    await find_calls(connection, wanted, limit=50, before=more)
-                times.append((time.perf_counter() - began) * 1000)
+            before = ""
+            for _ in range(2):  # pages
+                async with database.read() as connection:
+                    began = time.perf_counter()
+                    rows, before = await find_calls(connection, wanted, limit=50, before=before)
+                    times.append((time.perf_counter() - began) * 1000)
+                if not before:
+                    break
         times.sort()
         worst = max(worst, times[-1])
-        print(f"  {question:34} {len(rows):3} found   p50 {times[ROUNDS // 2]:7.1f} ms   max {times[-1]:7.1f} ms")
+        print(f"  {question:34} {len(rows):3} found   p50 {times[len(times) // 2]:7.1f} ms   max {times[-1]:7.1f} ms")
     async with database.read() as connection:
         [row], _ = await find_calls(connection, CallFilter(words="77777"), limit=1)
         began = time.perf_counter()
@@ -145,7 +147,7 @@ def main(count: int) -> None:
     with postgresql() as cluster:
         cluster.run("CREATE DATABASE bench")
         worst = max(worst, anyio.run(measure, "PostgreSQL", Database(cluster.url("bench")), count))
-    print(f"the slowest of all (two pages each): {worst:.0f} ms")
+    print(f"the slowest answer of all, of 50 calls at most: {worst:.0f} ms")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ import email
 import hashlib
 import hmac
 import json
+import time
 from contextlib import asynccontextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,16 +20,20 @@ from gateway.config.loader import load
 from gateway.delivery.after import AfterCalls
 from gateway.delivery.outcome import Model, Rules
 from gateway.delivery.send import Sender, signature
+from gateway.exchange import TOKEN_GOOD_FOR
 from gateway.store import hooks, retention
 from gateway.store.calls import CallFilter, find_calls, get_call
 from gateway.store.database import Database
+from gateway.store.log import LogWriter
 from gateway.store.projector import Projector
 from gateway.store.rebuild import rebuild
 from gateway.store.recording.shelf import Recordings
+from gateway.store.recovery import TAKEN_UP_WITHIN
 from tests.receiver import Receiver
 
 pytestmark = pytest.mark.anyio
 
+DONE = {"ended": 1_700_000_100.0, "result": "success", "reason": "done"}
 SCHEMA = {
     "type": "object",
     "properties": {
@@ -57,7 +63,7 @@ async def after_calls(url, folder, line, *, filler=None, smtp_url=""):
         sender = Sender(http, b"secret", smtp_url)
         after = AfterCalls(database, folder / "calls", projector, lambda: directory, filler or Rules(), sender)
         tasks.start_soon(after.run)
-        yield SimpleNamespace(database=database, after=after, http=http)
+        yield SimpleNamespace(database=database, after=after, http=http, projector=projector)
         tasks.cancel_scope.cancel()
     await anyio.to_thread.run_sync(projector.stop)
     await database.close()
@@ -73,7 +79,7 @@ def over(whole, writer):
 
 async def take(here, call, folder):
     await rebuild(here.database, folder / "calls")
-    here.after.over({"id": call.call_id, "line": "desk"})
+    here.after.over({"id": call.call_id, "line": "desk", **DONE})
 
 
 async def until(condition, seconds=10.0):
@@ -82,11 +88,11 @@ async def until(condition, seconds=10.0):
             await anyio.sleep(0.05)
 
 
-async def settled(here, states):
+async def settled(here, states, seconds=10.0):
     async def same():
         return sorted(row["state"] for row in await hooks.listed(here.database)) == sorted(states)
 
-    await until(same)
+    await until(same, seconds)
 
 
 async def test_a_webhook_is_signed_retried_and_told_what_the_call_came_to(url, tmp_path, over, monkeypatch):
@@ -239,12 +245,64 @@ async def test_rules_fill_what_they_can():
     assert (await Rules().fill(schema, [])).status == "invalid"
 
 
+async def test_a_call_whose_process_died_is_told_once_nobody_can_take_it_up(url, tmp_path, talk, writer, monkeypatch):
+    """Of two lost calls the one that another process takes up is told with its real end, and once."""
+    assert TAKEN_UP_WITHIN > TOKEN_GOOD_FOR
+    lost = [talk(wall=time.time() - 60.0), talk(wall=time.time() - 60.0)]
+    for call in lost:
+        call.begin()
+        call.answers("greet", "Hello.")
+    writer.stop()
+    monkeypatch.setattr("gateway.delivery.after.TAKEN_UP_WITHIN", 59.5)
+    async with Receiver().running() as crm, after_calls(url, tmp_path, line_of(None, {"webhook": crm.url})) as here:
+        rows = [await row_of(here, call) for call in lost]  # which the projector has closed
+        again = LogWriter(tmp_path / "calls", here.projector.told)
+        again.start()
+        call = talk(writer=again, call_id=lost[1].call_id, wall=time.time())
+        call.begin()
+        call.answers("b1", "Hello again.")
+        await until(partial(_is_live, here, call))
+        for row in rows:
+            here.after.over(row)
+        await settled(here, ["delivered"], 20)
+        assert time.time() >= rows[0]["ended"] + 59.5
+        call.ends()
+        again.stop()
+        await until(partial(_is_over, here, call))
+        here.after.over(await row_of(here, call))
+        await settled(here, ["delivered", "delivered"])
+        told = {got["id"]: got["reason"] for got in (json.loads(each.body)["call"] for each in crm.got)}
+        assert told == {lost[0].call_id: "process-lost", lost[1].call_id: "caller-hung-up"}
+        assert len(crm.got) == 2
+
+
+async def _is_live(here, call):
+    return (await row_of(here, call))["ended"] is None
+
+
+async def _is_over(here, call):
+    return not await _is_live(here, call)
+
+
+async def row_of(here, call):
+    """Return a call's row, once it is there."""
+    found: list[dict[str, Any]] = []
+
+    async def there():
+        async with here.database.read() as connection:
+            found[:] = [row] if (row := await get_call(connection, call.call_id)) else []
+        return bool(found)
+
+    await until(there)
+    return found[0]
+
+
 async def test_an_erased_call_is_told_to_nobody(url, tmp_path, over):
     async with Receiver().running() as crm, after_calls(url, tmp_path, line_of(None, {"webhook": crm.url})) as here:
         await rebuild(here.database, tmp_path / "calls")
         shelf = retention.Shelf(here.database, tmp_path / "calls", Recordings(tmp_path / "recordings"))
         await retention.erase(shelf, [over[0].call_id], by="tests", why="asked")
-        here.after.over({"id": over[0].call_id, "line": "desk"})
-        here.after.over({"id": over[1].call_id, "line": "desk"})
+        for call in over:
+            here.after.over({"id": call.call_id, "line": "desk", **DONE})
         await settled(here, ["delivered"])
         assert json.loads(crm.got[0].body)["call"]["id"] == over[1].call_id

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import structlog
 
-from gateway.audio.frames import SILENCE_BYTE
+from gateway.audio.frames import SAMPLE_RATE, SILENCE_BYTE
 from gateway.audio.wav import WavWriter
 from gateway.call.commands import Command, Play
 from gateway.call.events import CallerAudio, Event, StreamStarted, StreamStopped
@@ -28,22 +29,29 @@ class Recorder:
     is 0.4 s on a machine that keeps up (:data:`gateway.store.log.FLUSH_EVERY`). A disk that fails ends the recording,
     never the call.
 
+    While it is written the file is locked (shared), so that no other process takes it for one that is over.
+
     Args:
         path: the file.
         done: told once when it is over, and whether the file could not be written; there may be none.
+        began: asked where another process has begun the recording: when that was, in seconds of the call's clock here;
+            None where nobody knows.
     """
 
     wants_audio = True
 
-    def __init__(self, path: Path, done: Callable[[bool], None]) -> None:
+    def __init__(
+        self, path: Path, done: Callable[[bool], None], began: Callable[[], float | None] = lambda: None
+    ) -> None:
         self.path = path
         self.failed = False
         self._done = done
+        self._began = began
         self._tape = Tape()
         self._written = 0
         self._file: BinaryIO | None = None
         self._writer: WavWriter | None = None
-        self._before = 0  # samples that another process recorded of the call, before this one took it up
+        self._before = 0  # samples of the recording before the tape: another process began it
 
     def take(self, lines: Sequence[tuple[Any, ...]]) -> None:
         """Take lines of the log in order (:class:`gateway.store.log.Tap`)."""
@@ -109,13 +117,21 @@ class Recorder:
         if self._writer is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("r+b" if self.path.exists() else "w+b", buffering=0)
+            fcntl.flock(self._file, fcntl.LOCK_SH)
             self._writer = WavWriter(self._file)
-            self._before = self._writer.samples
+            self._before = self._place()
         start = self._before + self._tape.start
         silence(self._writer, self._writer.samples, start)
         self._writer.put(start, *self._tape.window())
         self._tape.settle()
         self._written = self._tape.end
+
+    def _place(self) -> int:
+        """Return the sample of the recording at which the tape begins: behind what is there, and on its clock."""
+        assert self._writer is not None  # noqa: S101 - it was just made
+        there = self._writer.samples
+        began = self._began() if there else None
+        return there if began is None else max(there, round((self._tape.first - began) * SAMPLE_RATE))
 
     def _close(self) -> None:
         if self._file is not None:

@@ -2,13 +2,19 @@
 
 While a call goes on its recording is a file in the folder in any case, since objects can't grow; a store gets it when
 the call is over. What could not be uploaded stays in the folder and is tried again, after a restart too.
+
+An empty file beside a recording (``ID.uploading``) says that it may be in the store already. Where it is found without
+the recording, this was erased meanwhile, and who finds it removes the object: so does a start after a crash.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import queue
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,13 +24,14 @@ import structlog
 
 from gateway.errors import SettingsError
 from gateway.store.recording.recorder import Recorder
+from gateway.store.recovery import TAKEN_UP_WITHIN
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 log = structlog.get_logger()
 
-SUFFIX = ".wav"
+SUFFIX, UPLOADING = ".wav", ".uploading"
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
 """Seconds between two attempts to upload; each pause is twice the one before."""
 
@@ -89,7 +96,7 @@ class Recordings:
         self._store = _store(url) if url and parts.scheme != "file" else None
         self._finished: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._growing: set[str] = set()
-        self._doubtful: set[str] = set()  # whose upload failed, or seemed to
+        self._over: set[str] = set()  # calls of this process that wait for their upload
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.failures = 0
@@ -104,8 +111,8 @@ class Recordings:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._store is None:
             return
-        for path in sorted(self.folder.glob("*" + SUFFIX)):
-            self._finished.put(path.stem)
+        for call_id in sorted({path.stem for end in (SUFFIX, UPLOADING) for path in self.folder.glob("*" + end)}):
+            self._finished.put(call_id)
         self._thread = threading.Thread(target=self._upload_all, name="recordings", daemon=True)
         self._thread.start()
 
@@ -116,10 +123,10 @@ class Recordings:
         if self._thread is not None:
             self._thread.join()
 
-    def record(self, call_id: str) -> Recorder:
-        """Return what records a call that begins."""
+    def record(self, call_id: str, began: Callable[[], float | None] = lambda: None) -> Recorder:
+        """Return what records a call that begins, or that is taken up: see :class:`Recorder` for ``began``."""
         self._growing.add(call_id)
-        return Recorder(self._path(call_id), lambda failed: self._done(call_id, failed=failed))
+        return Recorder(self._path(call_id), lambda failed: self._done(call_id, failed=failed), began)
 
     def find(self, call_id: str) -> Kept | None:
         """Return a call's recording; None where it has none, or has none any more."""
@@ -162,6 +169,7 @@ class Recordings:
         self.failures += failed
         self._growing.discard(call_id)
         if self._store is not None:
+            self._over.add(call_id)
             self._finished.put(call_id)
 
     # ---- The uploading thread ---------------------------------------------------------------------------------------
@@ -188,30 +196,52 @@ class Recordings:
         from obstore.exceptions import BaseError  # noqa: PLC0415
 
         path = self._path(call_id)
+        uploading = path.with_suffix(UPLOADING)
         assert self._store is not None  # noqa: S101 - there is no thread without it
         try:
             if call_id in self._growing:
                 return True  # taken up again after a crash; it comes here once more when it is over
+            if call_id not in self._over and _may_grow(path):
+                return False
             if path.exists():
+                uploading.touch()
                 obstore.put(self._store, path.name, path, attributes={"Content-Type": "audio/wav"})
-                self._uploaded(path, call_id)
-            elif call_id in self._doubtful:
-                self._delete_object(path.name)
+            if uploading.exists():
+                self._uploaded(path, uploading, growing=call_id in self._growing)
         except (BaseError, OSError) as error:
             self.failures += 1
-            self._doubtful.add(call_id)
             log.warning("recording-not-uploaded", call_id=call_id, error=_first_line(error))
             return False
-        self._doubtful.discard(call_id)
+        self._over.discard(call_id)
         return True
 
-    def _uploaded(self, path: Path, call_id: str) -> None:
+    def _uploaded(self, path: Path, uploading: Path, *, growing: bool) -> None:
+        """Let go of a recording that is in the store; one that was erased meanwhile must not come to stay there.
+
+        A crash between two of these steps has it uploaded once more, or its object removed once more.
+        """
+        if not path.exists():
+            self._delete_object(path.name)
+            uploading.unlink()
+            return
+        uploading.unlink()
         try:
-            if call_id not in self._growing:
+            if not growing:
                 path.unlink()
         except FileNotFoundError:
-            # It was erased meanwhile, and must not come to stay where it was just put.
             self._delete_object(path.name)
+
+
+def _may_grow(path: Path) -> bool:
+    """Say whether a recording that another process wrote may not be over: it writes still, or was lost just now."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return time.time() - path.stat().st_mtime < TAKEN_UP_WITHIN
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
 
 
 def _store(url: str) -> ObjectStore:

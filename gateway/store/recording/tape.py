@@ -76,6 +76,11 @@ class Tape:
     _live: bool = False
 
     @property
+    def first(self) -> float:
+        """When it began: the first stream's start."""
+        return self._first
+
+    @property
     def paused(self) -> bool:
         """Whether what is said now is left out."""
         return bool(self._muted) and self._muted[-1][1] == math.inf

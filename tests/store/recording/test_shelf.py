@@ -1,5 +1,6 @@
 """Where recordings are kept: a folder, and an object store over its real protocol (moto's server speaks S3)."""
 
+import os
 import threading
 import time
 from base64 import b64encode
@@ -37,6 +38,12 @@ def leave(recordings: Recordings, call_id: str, frames: int) -> None:
     recorder.take(_frames(SOUND, frames))
     assert recorder._file is not None
     recorder._file.close()
+
+
+def age(folder: Path) -> None:
+    """Have it been long since recordings were written, so that nobody takes their calls up any more."""
+    for path in folder.glob("*.wav"):
+        os.utime(path, (0, 0))
 
 
 def _frames(sound: str, frames: int) -> list[tuple[Any, ...]]:
@@ -80,6 +87,7 @@ def test_recordings_of_calls_that_are_over_move_to_the_store(tmp_path: Path, s3:
     before = Recordings(tmp_path)
     before.start()
     record(before, "left-by-a-crash")
+    age(tmp_path)
     recordings = Recordings(tmp_path, bucket(s3))
     recordings.start()
     live = recordings.record("live")
@@ -143,6 +151,61 @@ def test_what_is_erased_while_it_is_uploaded_does_not_stay_in_the_store(
     assert recordings.find("call-1") is None
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_was_erased_while_a_process_that_died_uploaded_it_does_not_stay_in_the_store(
+    tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = obstore.put
+
+    def dies(store: Any, name: str, file: Path, **options: Any) -> None:
+        content = file.read_bytes()
+        assert Recordings(tmp_path, bucket(s3)).delete("call-1")  # by another process
+        put(store, name, content, **options)
+        raise SystemExit  # ends the thread there and then
+
+    monkeypatch.setattr(obstore, "put", dies)
+    recordings = Recordings(tmp_path, bucket(s3))
+    recordings.start()
+    record(recordings, "call-1")
+    recordings.stop()
+    assert recordings.find("call-1") is not None
+    monkeypatch.undo()
+    again = Recordings(tmp_path, bucket(s3))
+    again.start()
+    again.stop()
+    assert again.find("call-1") is None
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_what_a_crash_left_is_uploaded_when_nobody_writes_it_nor_may_take_it_up(tmp_path: Path, s3: str) -> None:
+    before = Recordings(tmp_path)
+    before.start()
+    leave(before, "just-lost", 50)
+    leave(before, "long-lost", 50)
+    age(tmp_path)
+    os.utime(tmp_path / "just-lost.wav")
+    living = before.record("written")  # by a process that lives
+    living.take(_frames(SOUND, 50))
+    os.utime(tmp_path / "written.wav", (0, 0))
+    recordings = Recordings(tmp_path, bucket(s3))
+    recordings.start()
+    eventually(lambda: not (tmp_path / "long-lost.wav").exists())
+    recordings.stop()
+    assert sorted(path.stem for path in tmp_path.iterdir()) == ["just-lost", "written"]
+    living.take([("closed", 1.0, EndReason("success", "x"), {})])
+    age(tmp_path)
+    recordings = Recordings(tmp_path, bucket(s3))
+    recordings.start()
+    recordings.stop()
+    assert not list(tmp_path.iterdir())
+    for name in ("just-lost", "long-lost", "written"):
+        kept = recordings.find(name)
+        assert kept is not None
+        assert kept.size == 58 + 50 * 320
+
+
 def test_a_call_that_another_process_takes_up_is_recorded_on(tmp_path: Path) -> None:
     before = Recordings(tmp_path)
     before.start()
@@ -167,6 +230,7 @@ def test_what_a_crash_left_of_a_call_that_goes_on_is_not_uploaded_before_its_end
     before.start()
     leave(before, "goes-on", 50)
     record(before, "over")
+    age(tmp_path)
     recordings = Recordings(tmp_path, bucket(s3))
     recorder = recordings.record("goes-on")
     recordings.start()
