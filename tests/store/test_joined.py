@@ -91,7 +91,7 @@ def carried(request: pytest.FixtureRequest, tmp_path: Path) -> Carried:
     with here.log.open("ab") as file:
         file.write(b'["e",999,12.5,["DigitPr')  # what a crash can leave
     if request.param == "closed":
-        append_closed(here.log, Closed(first.now, LOST, {}, tuple(first.call.turns.turns)), {"total": 0.5, "usage": {}})
+        append_closed(here.log, Closed(first.now, LOST, {}, tuple(first.call.turns.held)), {"total": 0.5, "usage": {}})
     here.second.header = replace(here.second.header, wall=first.header.wall + LATER, node="another")
     here.second.raw[0] = ("header", here.second.header)
     cut_short(second).hang_up()
@@ -127,7 +127,7 @@ def test_its_story_picture_and_causes_are_of_both_parts(carried: Carried) -> Non
     story = tell(carried.lines())
     assert [turn.began for turn in story.turns] == sorted(turn.began for turn in story.turns)
     spoken = [turn.heard for turn in story.turns]
-    assert spoken == [turn.heard for turn in (*carried.first.call.turns.turns, *carried.second.call.turns.turns)]
+    assert spoken == [turn.heard for turn in (*carried.first.call.turns.held, *carried.second.call.turns.held)]
     assert story.reason is not None
     assert (story.reason.reason, story.ended) == ("caller-hung-up", carried.second.now + LATER)
     assert [(stream.began < LATER, stream.cause) for stream in story.streams] == [(True, "superseded"), (False, "stop")]
