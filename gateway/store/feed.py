@@ -20,10 +20,14 @@ from gateway.call.events import (
     CallerTranscribed,
     Event,
     MarkReached,
+    ResponseDone,
+    ResponseStarted,
+    SpeechStarted,
+    SpeechStopped,
 )
 from gateway.call.reason import EndReason
 
-STORY: Final = 500
+STORY: Final = 100
 """Entries that a late watcher is still told of."""
 BACKLOG: Final = 1000
 """Entries that may wait for one watcher."""
@@ -96,7 +100,8 @@ class Feed:
         told = None
         if type(event) not in _MOVING:
             told = Told(number, at, event, tuple(commands))
-            self._story.append(told)
+            if commands or not _is_passing(event):
+                self._story.append(told)
         for watch in self._watches:
             watch.take(told)
 
@@ -116,3 +121,13 @@ class Feed:
     def forget(self, watch: Watch) -> None:
         """Tell this watcher nothing more."""
         self._watches = tuple(other for other in self._watches if other is not watch)
+
+
+def _is_passing(event: Event) -> bool:
+    """Say whether an event is of interest only at its moment, and so not to who comes late."""
+    match event:
+        case SpeechStarted() | SpeechStopped() | ResponseStarted():
+            return True
+        case ResponseDone(status=status):
+            return status not in {"failed", "incomplete"}
+    return False

@@ -30,7 +30,6 @@ class Meter:
         self._header = header
         self._line = header.line
         self._story = Story(header)
-        self._counted: set[str] = set()
         self._fastest = float("inf")
         self._latest = 0.0
         self._answered = False
@@ -40,6 +39,8 @@ class Meter:
         try:
             for line in lines:
                 self._take(line)
+            self._metrics.barge_ins.labels(self._line).inc(len(self._story.barge_ins))
+            self._story.forget()
             if self._latest:
                 self._metrics.frame_lag_seconds.observe(self._latest)
                 self._latest = 0.0
@@ -117,15 +118,11 @@ class Meter:
         if (wait := self._story.settle(turn)) is None:
             return
         # Late echoes may still correct this one; those before it are as they were.
-        for earlier in self._story.waits:
-            if earlier is wait:
-                return
-            self._observe(earlier)
+        waits = self._story.waits
+        while waits[0] is not wait:
+            self._observe(waits.pop(0))
 
     def _observe(self, wait: Wait) -> None:
-        if wait.item_id in self._counted:
-            return
-        self._counted.add(wait.item_id)
         self._metrics.first_audio_seconds.labels(self._line).observe(wait.sent)
         for part, seconds in wait.parts().items():
             self._metrics.turn_seconds.labels(self._line, part).observe(seconds)
@@ -133,7 +130,6 @@ class Meter:
     def _closed(self, at: float, reason: EndReason) -> None:
         for wait in self._story.waits:
             self._observe(wait)
-        self._metrics.barge_ins.labels(self._line).inc(len(self._story.barge_ins))
         self._metrics.call_seconds.labels(self._line).observe(at)
         labels = (self._line, bounded(self._header.direction), reason.result, known(reason))
         self._metrics.calls.labels(*labels).inc()

@@ -20,17 +20,21 @@ from gateway.call.state import FINAL_STATUSES
 from gateway.call.turns import Turn
 from gateway.store import tables
 from gateway.store.log_lines import Closed, Entry, Header, Line, Note, Settled, is_projected
+from gateway.store.turns_seen import TurnsSeen
 
 Row: TypeAlias = dict[str, Any]
 Rows: TypeAlias = dict[Table, list[Row]]
 
+_WRITTEN_ONCE = (tables.turns, tables.events, tables.handoffs, tables.guardrail_trips, tables.transcripts)
+"""Tables whose rows are made whole each time, so that none has to be remembered once it was taken."""
 _AUDIO_COMMANDS = frozenset({"Play", "Mark", "Hear"})
 
 
 class Projection:
     """One call's rows, as far as its log has been read.
 
-    Lines before the header are left out (see :attr:`known`), and so are lines that were taken before.
+    Lines before the header are left out (see :attr:`known`), and so are lines that were taken before. Of a long call it
+    holds no more than of a short one, as long as its rows are taken.
     """
 
     def __init__(self) -> None:
@@ -42,6 +46,7 @@ class Projection:
         self._number = self._base = 0
         self._rows: dict[Table, dict[Any, Row]] = defaultdict(dict)
         self._changed: dict[Table, dict[Any, None]] = defaultdict(dict)
+        self._turns = TurnsSeen()
         self._agent = ""
         self._hang_up_by = ""
         self._transfer_by = ""
@@ -79,8 +84,11 @@ class Projection:
         """Return the rows that are new or changed since this was asked last."""
         rows = {table: [dict(self._rows[table][key]) for key in keys] for table, keys in self._changed.items() if keys}
         self._changed.clear()
-        # Nothing that comes later changes an event.
-        self._rows[tables.events].clear()
+        for table in _WRITTEN_ONCE:
+            self._rows[table].clear()
+        tools = self._rows[tables.tool_calls]
+        for key in [key for key, row in tools.items() if row["ended"] is not None]:
+            del tools[key]
         return rows
 
     # ---- Rows -------------------------------------------------------------------------------------------------------
@@ -308,11 +316,8 @@ class Projection:
         for moment in ("began", "ended"):
             fields[moment] = None if fields[moment] is None else self._zero + fields[moment]
         self._put(tables.turns, turn.item_id, **fields)
-        waits = [row["waited_heard"] or row["waited_sent"] for row in self._rows[tables.turns].values()]
-        self._set(
-            turns=len(self._rows[tables.turns]),
-            slowest_answer=max((wait for wait in waits if wait is not None), default=None),
-        )
+        self._turns.take(turn)
+        self._set(turns=self._turns.count, slowest_answer=self._turns.slowest_answer)
 
     def _note(self, at: float, what: str, details: dict[str, Any]) -> None:
         notes = self._rows[tables.notes]
@@ -379,11 +384,9 @@ class Projection:
         return self._hang_up_by or "agent"
 
     def _write_transcript(self) -> None:
-        if not self.closed:
-            return
-        turns = sorted(self._rows[tables.turns].values(), key=lambda row: (row["began"], row["item_id"]))
-        texts = [row["heard"] for row in turns if row["heard"]]
-        self._put(tables.transcripts, self.call["id"], text="\n".join([*texts, *_texts(self.call["outcome"])]))
+        """What was heard is put before the outcome where rows are saved (:func:`gateway.store.records.save`)."""
+        if self.closed:
+            self._put(tables.transcripts, self.call["id"], text="\n".join(_texts(self.call["outcome"])))
 
 
 def without_nul(value: Any) -> Any:

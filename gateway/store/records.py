@@ -19,13 +19,17 @@ _WORDS = (tables.turns, tables.events, tables.tool_calls, tables.guardrail_trips
 
 
 async def save(connection: AsyncConnection, rows: Rows) -> None:
-    """Insert rows, or put them in place of those with the same keys; an erased call gets none any more."""
+    """Insert rows, or put them in place of those with the same keys; an erased call gets none any more.
+
+    Of a transcript only the outcome is given; what was heard comes from the turns that are there by then.
+    """
     ids = {row["id"] if table is tables.calls else row["call_id"] for table, some in rows.items() for row in some}
     erased = await _erased(connection, [*ids])
     for table in tables.PROJECTIONS:
         key = "id" if table is tables.calls else "call_id"
         if kept := [row for row in rows.get(table, ()) if row[key] not in erased]:
-            await _upsert(connection, table, kept)
+            whole = await _with_turns(connection, kept) if table is tables.transcripts else kept
+            await _upsert(connection, table, whole)
 
 
 async def replace_call(connection: AsyncConnection, call_id: str, rows: Rows) -> None:
@@ -82,6 +86,18 @@ async def _erased(connection: AsyncConnection, call_ids: Sequence[str]) -> froze
         of = select(tables.tombstones.c.call_id).where(tables.tombstones.c.call_id.in_(some))
         erased.update((await connection.execute(of)).scalars())
     return frozenset(erased)
+
+
+async def _with_turns(connection: AsyncConnection, transcripts: Sequence[Row]) -> Sequence[Row]:
+    """Return transcripts with what was heard on their calls."""
+    heard: dict[str, list[str]] = {row["call_id"]: [] for row in transcripts}
+    turns = tables.turns.c
+    asked = select(turns.call_id, turns.began, turns.item_id, turns.heard).where(turns.heard != "")
+    for some in _parts([*heard]):
+        found = await connection.execute(asked.where(turns.call_id.in_(some)))
+        for call_id, _, _, words in sorted(map(tuple, found)):
+            heard[call_id].append(words)
+    return [{**row, "text": "\n".join(filter(None, (*heard[row["call_id"]], row["text"])))} for row in transcripts]
 
 
 async def _upsert(connection: AsyncConnection, table: Table, rows: Iterable[Row]) -> None:

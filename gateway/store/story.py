@@ -254,6 +254,18 @@ class Story:
     def note(self, note: Note) -> None:
         self.notes.append(note)
 
+    def forget(self) -> None:
+        """Let go of what is over and will not be told of any more, for those who count as they follow a live call.
+
+        What remains are the newest response, what is still open, and the tools of the answer that the caller waits for.
+        """
+        since = math.inf if self._waiting is None else self._waiting.stopped
+        self.tools = [tool for tool in self.tools if tool.ended is None or tool.ended >= since]
+        newest = self.responses[-1:]
+        self.responses = [*(each for each in self.responses[:-1] if each.ended is None), *newest]
+        self.barge_ins.clear()
+        self.handoffs.clear()
+
     def tell_turns(self, turns: Iterable[Turn]) -> None:
         """Take all turns of the call, in whatever order."""
         self.turns = sorted(turns, key=lambda turn: turn.began)
