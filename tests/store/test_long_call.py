@@ -111,7 +111,8 @@ def test_the_rows_of_a_turn_are_forgotten_once_they_were_taken():
 def test_rows_are_the_same_whether_taken_turn_by_turn_or_all_at_once():
     lines = Lines()
     told = [lines.take_turn() for _ in range(150)]
-    slowly, merged = Projection(), {table: {} for table in tables.PROJECTIONS}
+    slowly = Projection()
+    merged: dict[Any, dict[Any, Any]] = {table: {} for table in tables.PROJECTIONS}
     for some in told:
         for table, rows in project(slowly, some).items():
             keys = [column.name for column in table.primary_key]

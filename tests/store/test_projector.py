@@ -112,7 +112,7 @@ async def test_a_call_with_everything_in_it(database, projector, writer, whole):
     assert [row["id"] for row in projector.closed] == [call.call_id]
 
 
-async def test_turns_are_there_while_the_call_lives(database, projector, talk):
+async def test_turns_are_there_while_the_call_lives_and_in_its_transcript(database, projector, writer, talk):
     call = talk()
     call.begin()
     call.answers("greet", "Hello, this is Acme.")
@@ -129,6 +129,11 @@ async def test_turns_are_there_while_the_call_lives(database, projector, talk):
         return (await rows_of(database, tables.calls))[0]["ended"] is not None
 
     await until(closed)
+    live = await everything(database)
+    assert live["transcripts"][0]["text"] == "Hello, this is Acme."  # written long before the end
+    projector.stop()
+    await rebuild(database, writer.folder)
+    assert await everything(database) == live
 
 
 async def test_rebuilt_rows_are_the_same(database, url, projector, writer, whole):
