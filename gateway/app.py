@@ -102,7 +102,8 @@ class Gateway:
             self._over,
             price=partial(price_afterwards, settings.openai_realtime_url, self.watcher.current),
         )
-        self.logs = LogWriter(settings.data_dir / "calls", told=self.projector.told)
+        told = None if "records" in settings.without else self.projector.told
+        self.logs = LogWriter(settings.data_dir / "calls", told=told)
         self.metrics = Metrics(
             platform.node(),
             lambda: load_of(self.exchange, self.watcher, self.logs, self.recordings, refusals.counts, warnings),
@@ -146,7 +147,7 @@ class Gateway:
             *Console(self.exchange, lambda: self.watcher.current).routes(),
             *self.health.routes(),
             *create_api(self.shelf, self.exchange, lambda: self.watcher.current, self.links).routes(),
-            *MetricsPage(self.metrics, settings.metrics_token).routes(),
+            *(() if "metrics" in settings.without else MetricsPage(self.metrics, settings.metrics_token).routes()),
         ]
 
     @asynccontextmanager
@@ -154,6 +155,8 @@ class Gateway:
         """Watch the lines, write the logs and own the calls, until left."""
         async with AsyncExitStack() as stack:
             self._loop = asyncio.get_running_loop()
+            if self.settings.without:
+                log.warning("left-out", what=self.settings.without, remedy="GATEWAY_WITHOUT is for measuring alone")
             stack.push_async_callback(self.database.close)
             await prepare(self.database)
             self.projector.start()
@@ -200,11 +203,11 @@ class Gateway:
 
     def _follow(self, header: Header) -> Iterable[Tap]:
         """Have a call that begins counted, and traced where traces are wanted."""
-        meter = Meter(self.metrics, header)
+        taps: list[Tap] = [] if "metrics" in self.settings.without else [Meter(self.metrics, header)]
         line = self.watcher.current.lines.get(header.line)
-        if self.traces is None or line is None:
-            return (meter,)
-        return (meter, Trace(header, line.model.name, self.traces.send))
+        if self.traces is not None and line is not None:
+            taps.append(Trace(header, line.model.name, self.traces.send))
+        return taps
 
     def _over(self, call: Mapping[str, Any]) -> None:
         """Take a closed call's row, on the projector's thread."""

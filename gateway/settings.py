@@ -73,6 +73,10 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = Field("console", validation_alias="LOG_FORMAT")
     notify_socket: str = Field("", validation_alias="NOTIFY_SOCKET")
     """Where systemd listens; it sets both for its services."""
+    without: Annotated[tuple[Literal["metrics", "records"], ...], NoDecode] = Field(
+        (), validation_alias="GATEWAY_WITHOUT"
+    )
+    """What is left out, so that what it costs can be measured."""
     watchdog_usec: int = Field(0, validation_alias="WATCHDOG_USEC", ge=0)
     web_concurrency: int = Field(1, validation_alias="WEB_CONCURRENCY")
 
@@ -89,9 +93,9 @@ class Settings(BaseSettings):
         del file_secret_settings
         return init_settings, lambda: _from_files(settings_cls), env_settings, dotenv_settings
 
-    @field_validator("twilio_auth_tokens", mode="before")
+    @field_validator("twilio_auth_tokens", "without", mode="before")
     @classmethod
-    def _split_tokens(cls, value: object) -> object:
+    def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("drain_timeout", mode="before")

@@ -26,6 +26,13 @@ def bench(
     ramp_limit: Annotated[int, typer.Option(help="Calls at which the ramp ends.")] = 1000,
     relay: Annotated[bool, typer.Option(help="Run the baseline relay too, in turns.")] = True,
     tls: Annotated[bool, typer.Option(help="Encrypt the model's leg.")] = False,
+    without: Annotated[
+        str,
+        typer.Option(
+            help="Run a gateway without these too, in turns, and say what they cost: "
+            "recording, transcription, metrics, records; by commas."
+        ),
+    ] = "",
     short_calls: Annotated[int, typer.Option(help="Instead: place so many calls of a second, and see what grows.")] = 0,
     turns: Annotated[int, typer.Option(help="Instead: have calls of so many turns, six times as dense.")] = 0,
     json: Annotated[Path | None, typer.Option(help="Write every window to this file.")] = None,
@@ -42,10 +49,13 @@ def bench(
         typer.echo("the relay needs orjson: pip install 'telephony-voice-gateway[bench]', or --no-relay", err=True)
         raise typer.Exit(1)
     from gateway.testing.load import report  # noqa: PLC0415 - heavy
-    from gateway.testing.load.rig import Placing  # noqa: PLC0415 - heavy
-    from gateway.testing.load.runs import Plan, run  # noqa: PLC0415 - heavy
+    from gateway.testing.load.rig import LEAVES_OUT, Placing  # noqa: PLC0415 - heavy
+    from gateway.testing.load.runs import BARE, Plan, run  # noqa: PLC0415 - heavy
 
-    programs = ("gateway", "relay") if relay else ("gateway",)
+    left_out = tuple(filter(None, without.split(",")))
+    if unknown := [each for each in left_out if each not in LEAVES_OUT]:
+        raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(LEAVES_OUT)}", param_hint="--without")
+    programs = ("gateway", *((BARE,) if left_out else ()), *(("relay",) if relay else ()))
     plan = Plan(
         programs=programs * repeat,
         calls=tuple(sorted(int(each) for each in calls.split(","))),
@@ -53,6 +63,7 @@ def bench(
         ramp=ramp,
         ramp_limit=ramp_limit,
         tls=tls,
+        without=left_out,
     )
     placing = Placing.best()
     windows = asyncio.run(run(plan, placing, lambda line: typer.echo(line, err=True)))

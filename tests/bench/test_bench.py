@@ -7,7 +7,9 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from gateway.config.loader import load
 from gateway.testing.load.numbered import answer_audio, blocks, numbers, size_of
+from gateway.testing.load.rig import LEAVES_OUT, write_line
 from gateway.testing.load.tally import Spread, Tally
 from gateway.testing.load.traffic import Traffic
 
@@ -15,23 +17,26 @@ FAULTS = ("lost", "repeated", "reordered", "stale", "no_clear", "dropped")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
-def test_both_programs_carry_a_few_calls_without_loss(tmp_path):
+@pytest.mark.timeout(240)
+def test_all_programs_carry_a_few_calls_without_loss(tmp_path):
     out, picture = tmp_path / "bench.json", tmp_path / "bench.svg"
-    command = [sys.executable, "-m", "gateway", "bench", "--calls", "4", "--seconds", "5", "--repeat", "1", "--no-ramp"]
+    command = [sys.executable, "-m", "gateway", "bench", "--calls", "4", "--seconds", "2", "--repeat", "1", "--no-ramp"]
+    command += ["--without", "recording,transcription,metrics,records"]
     done = subprocess.run(
         [*command, "--json", str(out), "--svg", str(picture)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "CPU, gateway to relay" in done.stdout
+    assert "CPU, gateway to one without recording, transcription, metrics, records (bare)" in done.stdout
     result = json.loads(out.read_text())
-    assert [window["program"] for window in result["windows"]] == ["gateway", "relay"]
+    assert [window["program"] for window in result["windows"]] == ["gateway", "bare", "relay"]
+    assert result["cpu_ratio_to_bare"]["4"] > 0
     for window in result["windows"]:
         seen = window["seen"]
         assert {name: seen[name] for name in FAULTS} == dict.fromkeys(FAULTS, 0)
         assert seen["errors"] == []
-        assert seen["to_model"]["count"] >= 4 * 5 * 50 * 0.9
-        assert seen["to_carrier"]["count"] > 20
+        assert seen["to_model"]["count"] >= 4 * 2 * 50 * 0.9
+        assert seen["to_carrier"]["count"] > 0
         assert window["cpu_ms"] > 0
     assert ET.fromstring(picture.read_text()).tag.endswith("svg")
 
@@ -71,3 +76,20 @@ def test_answers_are_whole_frames_of_the_length_asked_for():
 def test_a_spread_of_nothing_is_zero():
     assert Spread.of([]) == Spread(0, 0.0, 0.0, 0.0)
     assert Spread.of([0.001, 0.003]).max == 3.0
+
+
+def test_a_line_may_be_without_what_can_be_left_out(tmp_path):
+    lines = {}
+    for without in ((), ("recording",), ("transcription",), tuple(LEAVES_OUT)):
+        folder = tmp_path / "-".join(("line", *without))
+        write_line(folder, without)
+        line = load(folder / "agents_config").lines["bench"]
+        lines[without] = (line.recording.mode, line.model.transcription == "off")
+    assert [*lines.values()] == [("dual", False), ("off", False), ("dual", True), ("off", True)]
+
+
+def test_a_program_without_what_nobody_knows_is_refused(tmp_path):
+    command = [sys.executable, "-m", "gateway", "bench", "--without", "records,logs"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "logs is none of recording" in done.stderr

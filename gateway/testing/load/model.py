@@ -66,6 +66,7 @@ class ModelSession(WSListener):
         self._responses = 0
         self._events = 0
         self._tool_waits = False
+        self._transcribes = True
 
     # ---- The connection ---------------------------------------------------------------------------------------------
 
@@ -119,6 +120,8 @@ class ModelSession(WSListener):
     def _obey(self, event: dict[str, Any]) -> None:
         match event.get("type"):
             case "session.update":
+                heard = event["session"].get("audio", {}).get("input", {})
+                self._transcribes = heard.get("transcription", self._transcribes) is not None
                 session = {**event["session"], "object": "realtime.session", "id": "sess_1"}
                 self._send("session.updated", '"session":' + json.dumps(session))
             case "response.create":
@@ -203,7 +206,8 @@ class ModelSession(WSListener):
         self._send("conversation.item.done", user)
         self._begin()
         density = self._traffic.density
-        self._later(0.15 / density, self._transcribed)
+        if self._transcribes:
+            self._later(0.15 / density, self._transcribed)
         tool = self._turn % self._traffic.tool_every == 0
         self._later(self._traffic.think / density, self._call_tool if tool else self._speak)
 

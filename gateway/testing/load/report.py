@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from gateway.testing.load.picture import draw
 from gateway.testing.load.rig import Placing
-from gateway.testing.load.runs import LIMIT_MS, Plan, Window, most_calls
+from gateway.testing.load.runs import BARE, LIMIT_MS, Plan, Window, most_calls
 
 _DELAYS: Final = (
     ("caller -> model", "to_model"),
@@ -74,9 +74,10 @@ class Result:
             for name in _FAULTS
         ]
         lines = _aligned(rows)
-        ratio = self.ratio(calls)
-        if ratio is not None:
+        if (ratio := self.ratio(calls)) is not None:
             lines.append(f"CPU, gateway to relay: {ratio:.2f}")
+        if (ratio := self.ratio(calls, BARE)) is not None:
+            lines.append(f"CPU, gateway to one without {', '.join(self.plan.without)} (bare): {ratio:.3f}")
         errors = [error for each in found.values() for window in each for error in window.seen["errors"]]
         return [*lines, *(f"error: {error}" for error in dict.fromkeys(errors))]
 
@@ -88,12 +89,12 @@ class Result:
             text += f" (ratio {counts['gateway'] / counts['relay']:.2f})"
         return text
 
-    def ratio(self, calls: int) -> float | None:
-        """CPU of the gateway to that of the relay at a number of calls; None where one was not measured."""
-        gateway, relay = self._of("gateway", calls), self._of("relay", calls)
-        if not gateway or not relay:
+    def ratio(self, calls: int, to: str = "relay") -> float | None:
+        """CPU of the gateway to that of another program at a number of calls; None where one was not measured."""
+        gateway, other = self._of("gateway", calls), self._of(to, calls)
+        if not gateway or not other:
             return None
-        return median(w.cpu_ms for w in gateway) / median(w.cpu_ms for w in relay)
+        return median(w.cpu_ms for w in gateway) / median(w.cpu_ms for w in other)
 
     def _of(self, program: str, calls: int) -> list[Window]:
         return [window for window in self.windows if (window.program, window.calls) == (program, calls)]
@@ -107,6 +108,7 @@ class Result:
             "plan": asdict(self.plan),
             "windows": [window.as_json() for window in self.windows],
             "cpu_ratio": {str(calls): self.ratio(calls) for calls in self.plan.calls},
+            "cpu_ratio_to_bare": {str(calls): self.ratio(calls, BARE) for calls in self.plan.calls},
             "most_calls": {program: most_calls(self.windows, program) for program in self.programs},
         }
 

@@ -9,7 +9,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +34,13 @@ model:
   transcription: {{model: gpt-4o-mini-transcribe}}
   turn_detection: {{type: server_vad}}
 """
+LEAVES_OUT: Final = {
+    "recording": ("recording: {mode: dual, consent: not-needed, reason: A benchmark has no callers.}\n", ""),
+    "transcription": ("transcription: {model: gpt-4o-mini-transcribe}", "transcription: off"),
+    "metrics": ("", ""),
+    "records": ("", ""),
+}
+"""What a gateway may be run without: what the line then says in which place. The others are settings of the gateway."""
 TOOLS: Final = f'''\
 """The tool of a benchmark."""
 
@@ -161,16 +168,30 @@ async def load_process(
 
 @contextlib.asynccontextmanager
 async def program_under_test(
-    name: str, folder: Path, model_url: str, placing: Placing, certificate: Path | None
+    name: str,
+    folder: Path,
+    model_url: str,
+    placing: Placing,
+    certificate: Path | None,
+    without: Collection[str] = (),
 ) -> AsyncIterator[tuple[int, int]]:
-    """Start the gateway or the relay in ``folder``; gives its process id and its port once it is ready.
+    """Start a gateway or the relay in ``folder``; gives its process id and its port once it is ready.
+
+    Args:
+        name: ``relay``; everything else is a gateway.
+        folder: its working folder, with a gateway's line.
+        model_url: the model.
+        placing: on which core.
+        certificate: the model's, if it speaks TLS.
+        without: what the gateway leaves out (:data:`LEAVES_OUT`).
 
     Raises:
         RuntimeError: it does not get ready.
     """
     port = _free_port()
-    module = ["gateway", "serve"] if name == "gateway" else ["gateway.testing.load.relay"]
+    module = ["gateway.testing.load.relay"] if name == "relay" else ["gateway", "serve"]
     environment = {**os.environ, **_environment(folder, port, model_url)}
+    environment["GATEWAY_WITHOUT"] = ",".join(each for each in ("metrics", "records") if each in without)
     if certificate is not None:
         environment["SSL_CERT_FILE"] = str(certificate)
     log = folder / f"{name}.log"
@@ -206,12 +227,15 @@ def _environment(folder: Path, port: int, model_url: str) -> dict[str, str]:
     }
 
 
-def write_line(folder: Path) -> None:
+def write_line(folder: Path, without: Collection[str] = ()) -> None:
     """Write the configuration that the gateway of a benchmark answers with."""
+    line = LINE
+    for each in without:
+        line = line.replace(*LEAVES_OUT[each])
     tools = folder / "agents_config" / "tools"
     tools.mkdir(parents=True)
     (tools / "bench_tools.py").write_text(TOOLS)
-    (folder / "agents_config" / "bench.yaml").write_text(LINE)
+    (folder / "agents_config" / "bench.yaml").write_text(line)
 
 
 def make_certificate(folder: Path) -> Path:

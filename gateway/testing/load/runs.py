@@ -24,6 +24,8 @@ from gateway.testing.load.traffic import Traffic
 
 LIMIT_MS: Final = 20.0
 """A window is passed while the 99th percentile of both delays is within this, and nothing was lost."""
+BARE: Final = "bare"
+"""The gateway that leaves something out."""
 WARM_CALLS: Final = 2
 SETTLE: Final = 3.0
 """Seconds between the last call's start and a window."""
@@ -36,12 +38,14 @@ class Plan:
     """What to run.
 
     Attributes:
-        programs: in this order, ``gateway`` or ``relay``; named twice they are run twice.
+        programs: in this order, ``gateway``, ``bare`` (a gateway ``without`` something) or ``relay``; named twice they
+            are run twice.
         calls: at these numbers of calls each program is measured.
         seconds: length of a window.
         ramp: from the last of ``calls`` on, add a fifth until a window fails.
         ramp_limit: calls at which the ramp ends even so.
         tls: encrypt the model's leg.
+        without: what ``bare`` leaves out (:data:`gateway.testing.load.rig.LEAVES_OUT`).
     """
 
     programs: tuple[str, ...] = ("gateway", "relay", "gateway", "relay")
@@ -50,6 +54,7 @@ class Plan:
     ramp: bool = True
     ramp_limit: int = 1000
     tls: bool = False
+    without: tuple[str, ...] = ()
     traffic: Traffic = field(default_factory=Traffic)
 
 
@@ -91,7 +96,7 @@ async def run(plan: Plan, placing: Placing, say: Say) -> list[Window]:
         say(f"{program} (run {number} of {len(plan.programs)}): starting")
         with tempfile.TemporaryDirectory(prefix="gateway-bench-") as name:
             folder = Path(name)
-            write_line(folder)
+            write_line(folder, plan.without if program == BARE else ())
             certificate = make_certificate(folder) if plan.tls else None
             async with rig_for(program, plan, placing, folder, certificate) as rig:
                 windows += [replaced async for replaced in _windows(rig, plan, number, say)]
@@ -142,7 +147,8 @@ async def rig_for(
 ) -> AsyncIterator[Rig]:
     async with load_process(asdict(plan.traffic), placing, certificate) as load:
         url = f"{'wss' if certificate else 'ws'}://127.0.0.1:{load.model_port}/v1/realtime?model=bench"
-        async with program_under_test(program, folder, url, placing, certificate) as (pid, port):
+        without = plan.without if program == BARE else ()
+        async with program_under_test(program, folder, url, placing, certificate, without) as (pid, port):
             rig = Rig(program, load, pid, port)
             await rig.warm()
             yield rig
