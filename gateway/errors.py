@@ -9,7 +9,7 @@ GatewayError
     ModelError           the realtime model could not be reached, or is not configured as asked
     ToolError            a tool failed in a way that the agent should be told of
     LogError             a call's log can't be read back
-    StoreError           the database can't be used, or is not of this version
+    StoreError           the database, or the store of recordings, can't be used, or is not of this version
 """
 
 from __future__ import annotations
@@ -84,4 +84,4 @@ class LogError(GatewayError):
 
 
 class StoreError(GatewayError):
-    """The database can't be used as it is; the message says what to do."""
+    """The database, or the store of recordings, can't be used as it is; the message says what to do."""

@@ -22,13 +22,14 @@ class CallFilter:
     live: bool | None = None
     since: float | None = None
     until: float | None = None
+    status: str = ""
     words: str = ""
     """Words and ``"phrases"``, all of which were heard on the call or stand in its outcome."""
 
 
 def conditions(wanted: CallFilter) -> list[ColumnElement[bool]]:
     """Return the conditions that a call meets, but for its words."""
-    exact = ("line", "caller", "called", "result", "reason", "call_sid")
+    exact = ("line", "caller", "called", "result", "reason", "call_sid", "status")
     found: list[ColumnElement[bool]] = [
         calls.c[name] == getattr(wanted, name) for name in exact if getattr(wanted, name)
     ]

@@ -16,7 +16,9 @@ from gateway.store.story import Story, Wait, names_of, outcome
 from gateway.telemetry.metrics import Metrics, bounded
 
 FRAME_MS = 20
-_OWN_REASONS = frozenset({"silence", "max-duration", "drained", "caller-hung-up", "hung-up-early", "transferred"})
+_OWN_REASONS = frozenset(
+    {"silence", "max-duration", "drained", "caller-hung-up", "hung-up-early", "transferred", "operator-hung-up"}
+)
 log = structlog.get_logger()
 
 

@@ -67,8 +67,16 @@ class Shelf:
         await anyio.to_thread.run_sync(lambda: path_of(self.logs, call_id).unlink(missing_ok=True))
 
     async def remove_recording(self, call_id: str) -> bool:
-        """Remove a recording from wherever it is; false where there is none."""
+        """Remove a recording from wherever it is; false where there is none.
+
+        Raises:
+            StoreError: the store that it may be in can't be reached.
+        """
         return await anyio.to_thread.run_sync(self.recordings.delete, call_id)
+
+    def has_any(self, call_id: str) -> bool:
+        """Say whether a file of a call is on this machine."""
+        return path_of(self.logs, call_id).exists() or self.recordings.is_here(call_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +98,17 @@ class Retention:
             thoroughly: see :meth:`Database.scrub`.
 
         Raises:
-            StoreError: what was removed, now or before, is still in a file of the database.
+            StoreError: what was removed, now or before, is still in a file of the database; or the store of recordings
+                can't be reached.
         """
+        await self._finish_erasures()
         now = time.time()
         async with self.shelf.database.read() as connection:
             words = await self._due(connection, _words_due(now, self.keep))
             heard = await self._due(connection, _recordings_due(now, self.keep))
-        for call_id in heard:
-            await self.shelf.remove_recording(call_id)
         for call_id in words:
             await self.shelf.remove_log(call_id)
+        heard, away = await self._remove_recordings(heard)
         if words or heard:
             async with self.shelf.database.write() as connection:
                 await remove_words(connection, [*words])
@@ -113,7 +122,29 @@ class Retention:
             await self.shelf.database.scrub(thoroughly=thoroughly)
         else:
             await self.shelf.database.checkpoint()  # where an erasure could not
+        if away is not None:
+            raise away
         return Purged(len(words), len(heard))
+
+    async def _remove_recordings(self, due: Mapping[str, str]) -> tuple[dict[str, str], StoreError | None]:
+        """Remove recordings; return those that are gone, and why the others are not: what was said must go anyway."""
+        gone: dict[str, str] = {}
+        for call_id, line in due.items():
+            try:
+                await self.shelf.remove_recording(call_id)
+            except StoreError as error:
+                return gone, error
+            gone[call_id] = line
+        return gone, None
+
+    async def _finish_erasures(self) -> None:
+        """Remove files of calls that were erased where these files are not: by another node."""
+        async with self.shelf.database.read() as connection:
+            erased = (await connection.execute(select(tombstones.c.call_id))).scalars().all()
+        left = await anyio.to_thread.run_sync(lambda: [each for each in erased if self.shelf.has_any(each)])
+        for call_id in left:
+            await self.shelf.remove_recording(call_id)
+            await self.shelf.remove_log(call_id)
 
     async def older_than(self, seconds: float, *, by: str) -> Purged:
         """Remove whole calls that ended so long ago; what is held stays.
@@ -161,7 +192,8 @@ async def erase(shelf: Shelf, call_ids: Iterable[str], *, by: str, why: str) -> 
         The ids of those that were erased, and of those that were not: held, or still live.
 
     Raises:
-        StoreError: they are erased, and still in a file of the database.
+        StoreError: they are erased, and still in a file of the database; or the store of recordings can't be reached,
+            and those whose recordings it may have are not erased.
     """
     wanted = [*dict.fromkeys(call_ids)]
     free = calls.c.ended.is_not(None) & ~_is_held()

@@ -3,11 +3,13 @@
 import os
 import random
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
 from sqlalchemy import select, text
+from structlog.testing import capture_logs
 
 from gateway.call import events as e
 from gateway.errors import StoreError
@@ -274,6 +276,40 @@ async def test_an_erased_call_does_not_come_back_from_a_log(shelf, writer, whole
     await rebuild(shelf.database, shelf.logs)
     async with shelf.database.read() as connection:
         assert await get_call(connection, call.call_id) is None
+
+
+async def test_a_node_removes_its_files_of_calls_that_another_erased(shelf, writer, whole, tmp_path):
+    call, kept = await recorded(shelf, whole), await recorded(shelf, whole, wall=1_700_003_600.0)
+    await filled(shelf, writer)
+    elsewhere = Shelf(shelf.database, tmp_path / "elsewhere", Recordings(tmp_path / "elsewhere"))
+    assert await retention.erase(elsewhere, [call.call_id], by="tests", why="asked") == ([call.call_id], [])
+    assert shelf.recordings.find(call.call_id) is not None
+    await Retention(shelf).run(by="tests")
+    assert [path.stem for path in shelf.recordings.folder.iterdir()] == [kept.call_id]
+    assert [path.stem for path in shelf.logs.glob("*.jsonl")] == [kept.call_id]
+
+
+async def test_what_was_said_goes_also_while_the_store_of_recordings_is_away(shelf, writer, whole, tmp_path):
+    """And nothing else fails but what needs the store, again and again, until it is back."""
+    away = "s3://calls/node1?endpoint=http://127.0.0.1:9&region=x&access_key_id=k&secret_access_key=s"
+    outside = replace(shelf, recordings=Recordings(tmp_path / "recordings", away))
+    call = await recorded(shelf, whole, keep_transcript=86_400.0)
+    await filled(shelf, writer)
+    async with shelf.database.write() as connection:
+        row = {"call_id": call.call_id, "began": 1.0, "consent": "x", "consent_sha256": "", "notice": "", "why": ""}
+        await connection.execute(tables.recordings.insert().values(**row, keep_until=1.0))
+    with pytest.raises(StoreError, match="store of recordings can't be reached"):
+        await Retention(outside).run(by="tests")
+    async with shelf.database.read() as connection:
+        found = await get_call(connection, call.call_id)
+    assert found is not None
+    assert (found["words_removed"], len(found["recordings"])) == (True, 1)
+    with pytest.raises(StoreError, match="store of recordings can't be reached"):
+        await retention.erase(outside, [call.call_id], by="tests", why="asked")
+    with anyio.move_on_after(2), capture_logs() as logged:
+        await retention.every_hour(lambda: Retention(outside))
+    assert [entry["event"] for entry in logged] == ["retention-failed"]
+    assert (await Retention(shelf).run(by="tests")).recordings == 1
 
 
 async def test_an_audit_that_was_tampered_with_is_found(shelf):

@@ -14,20 +14,21 @@ import fcntl
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 import structlog
 
-from gateway.errors import SettingsError
+from gateway.errors import SettingsError, StoreError
 from gateway.store.recording.recorder import Recorder
 from gateway.store.recovery import TAKEN_UP_WITHIN
 
 if TYPE_CHECKING:
-    from obstore.store import ObjectStore
+    from obstore.store import ObjectStore, RetryConfig
 
 log = structlog.get_logger()
 
@@ -36,8 +37,15 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
 """Seconds between two attempts to upload; each pause is twice the one before."""
 
 
+RETRIES, RETRIED_FOR = 3, timedelta(seconds=10)
+"""How often a store is asked again at once, where somebody waits for the answer; the usual ten take minutes."""
+
+
 class Kept(Protocol):
-    """One call's recording, wherever it is. A WAV file: two channels of mu-law at 8 kHz, caller and agent."""
+    """One call's recording, wherever it is. A WAV file: two channels of mu-law at 8 kHz, caller and agent.
+
+    Reading raises :class:`StoreError` where it is in a store that can't be reached.
+    """
 
     @property
     def size(self) -> int:
@@ -73,7 +81,8 @@ class _Object:
         import obstore  # noqa: PLC0415 - only where recordings are kept outside
 
         end = min(end, self.size)
-        return bytes(obstore.get_range(self.store, self.name, start=start, end=end)) if start < end else b""
+        with _reaching():
+            return bytes(obstore.get_range(self.store, self.name, start=start, end=end)) if start < end else b""
 
 
 class Recordings:
@@ -129,7 +138,11 @@ class Recordings:
         return Recorder(self._path(call_id), lambda failed: self._done(call_id, failed=failed), began)
 
     def find(self, call_id: str) -> Kept | None:
-        """Return a call's recording; None where it has none, or has none any more."""
+        """Return a call's recording; None where it has none, or has none any more.
+
+        Raises:
+            StoreError: the store can't be reached.
+        """
         path = self._path(call_id)
         if path.exists():
             return _File(path)
@@ -138,20 +151,30 @@ class Recordings:
         import obstore  # noqa: PLC0415 - only where recordings are kept outside
 
         try:
-            meta = obstore.head(self._store, path.name)
+            with _reaching():
+                meta = obstore.head(self._store, path.name)
         except FileNotFoundError:
             return None
         return _Object(self._store, path.name, meta["size"])
 
     def delete(self, call_id: str) -> bool:
-        """Remove a call's recording from wherever it is, and is just being put; false where there is none."""
+        """Remove a call's recording from wherever it is, and is just being put; false where there is none.
+
+        Raises:
+            StoreError: the store can't be reached; what it has stays.
+        """
         there = self.find(call_id) is not None
         path = self._path(call_id)
         # The file first: who uploads it finds it gone then, and takes back what was uploaded; see _uploaded.
         path.unlink(missing_ok=True)
         if self._store is not None:
-            self._delete_object(path.name)
+            with _reaching():
+                self._delete_object(path.name)
         return there
+
+    def is_here(self, call_id: str) -> bool:
+        """Say whether a call's recording is in the folder of this machine."""
+        return self._path(call_id).exists()
 
     def _delete_object(self, name: str) -> None:
         import obstore  # noqa: PLC0415 - only where recordings are kept outside
@@ -232,6 +255,19 @@ class Recordings:
             self._delete_object(path.name)
 
 
+@contextlib.contextmanager
+def _reaching() -> Iterator[None]:
+    """Say in our own words that a store can't be reached."""
+    from obstore.exceptions import BaseError  # noqa: PLC0415 - only where recordings are kept outside
+
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (BaseError, OSError) as error:
+        raise StoreError(f"the store of recordings can't be reached: {_first_line(error)}") from error
+
+
 def _may_grow(path: Path) -> bool:
     """Say whether a recording that another process wrote may not be over: it writes still, or was lost just now."""
     try:
@@ -256,8 +292,10 @@ def _store(url: str) -> ObjectStore:
     options: dict[str, Any] = dict(parse_qsl(parts.query))
     if options.get("endpoint", "").startswith("http://"):
         options["client_options"] = {"allow_http": True}
+    where = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+    retries: RetryConfig = {"max_retries": RETRIES, "retry_timeout": RETRIED_FOR}
     try:
-        return from_url(urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")), **options)
+        return from_url(where, retry_config=retries, **options)
     except (BaseError, ValueError) as error:
         raise SettingsError(f"GATEWAY_RECORDINGS_URL: {_first_line(error)}") from None
 

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, Router
 from starlette.types import Receive, Scope, Send
 
+from gateway.errors import StoreError
 from gateway.store.database import Database
 from gateway.store.tokens import Token, verify
 from gateway.web.api.openapi import described
@@ -60,8 +61,10 @@ class Api:
             await _refusal(refused)(scope, receive, send)
         except HTTPException as error:
             code = {404: "no-such-resource", 405: "method-not-allowed"}.get(error.status_code, "refused")
-            answer = _refusal(Refused(error.status_code, code, error.detail), error.headers or {})
+            answer = _refusal(Refused(error.status_code, code, error.detail, error.headers))
             await answer(scope, receive, send)
+        except StoreError as error:
+            await _refusal(Refused(503, "store-away", str(error)))(scope, receive, send)
         except (SQLAlchemyError, OSError) as error:
             log.error("api-without-database", error=type(error).__name__)  # noqa: TRY400 - said once, by the projector
             await _refusal(Refused(503, "database-away", "The database can't be reached; try again."))(
@@ -122,11 +125,12 @@ def _checked(model: type[BaseModel], given: Any) -> BaseModel:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        faults = (f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors())
+        said = ((".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors())
+        faults = (f"{where}: {what.removeprefix('Value error, ')}" for where, what in said)
         raise Refused(400, "malformed", "; ".join(faults)) from error
 
 
-def _refusal(refused: Refused, headers: Mapping[str, str] | None = None) -> Response:
+def _refusal(refused: Refused) -> Response:
     more = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else {}  # noqa: PLR2004 - Unauthorized
     content = {"error": {"code": refused.code, "message": refused.message}}
-    return JSONResponse(content, refused.status, {**more, **(headers or {})})
+    return JSONResponse(content, refused.status, {**more, **refused.headers})

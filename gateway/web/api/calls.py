@@ -81,6 +81,7 @@ class CallsApi:
             call_sid=query.call_sid or "",
             result=query.result or "",
             reason=query.reason or "",
+            status=query.status or "",
             live=query.live,
             since=seconds(query.since),
             until=seconds(query.until),
@@ -106,6 +107,9 @@ class CallsApi:
         try:
             erased, _ = await erase(self._shelf, [call_id], by=asked.actor, why="asked by the API")
         except StoreError as error:
+            async with self._database.read() as connection:
+                if await records.get_call(connection, call_id) is not None:
+                    raise  # the store of recordings is away, and nothing was erased
             raise Refused(503, "still-in-a-file", str(error)) from error
         if not erased:
             raise Refused(409, "held-or-live", "The call is held, or lives.")

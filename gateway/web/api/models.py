@@ -31,8 +31,10 @@ def _aware(value: object) -> object:
     """Read a moment as RFC 3339 has it; the zone may be left out (UTC). Far away moments are as good as nearer ones."""
     if not isinstance(value, str):
         return value
-    # Python knows no leap seconds, and no zone in lower case.
-    moment = datetime.fromisoformat(re.sub(r"(:\d\d):60", r"\1:59", value.upper()))
+    try:  # Python knows no leap seconds, and no zone in lower case.
+        moment = datetime.fromisoformat(re.sub(r"(:\d\d):60", r"\1:59", value.upper()))
+    except ValueError:
+        raise ValueError("write a moment such as 2026-11-25T08:30:00Z") from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if moment.year < _EARLIEST:
         return datetime(_EARLIEST, 1, 1, tzinfo=UTC)
@@ -69,6 +71,7 @@ class CallsQuery(Given):
     call_sid: Kebab | None = Field(None, description="The carrier's id of the call.")
     result: Result | None = Field(None, description="Who is to blame for the end, or success.")
     reason: Kebab | None = Field(None, description="Why it ended, such as caller-hung-up.")
+    status: Kebab | None = Field(None, description="In Twilio's words, such as in-progress or completed.")
     live: bool | None = Field(None, description="Whether it goes on.")
     since: GivenMoment | None = Field(None, description="Calls that began at this moment or later.")
     until: GivenMoment | None = Field(None, description="Calls that began before this moment.")

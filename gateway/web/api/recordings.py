@@ -91,5 +91,6 @@ def _span(asked: str, size: int) -> tuple[int, int] | None:
     else:
         start, end = int(match[1]), min(size, int(match[2]) + 1) if match[2] else size
     if start >= size or end <= start:
-        raise Refused(416, "no-such-range", f"The recording has {size} bytes.")
+        whole = {"Content-Range": f"bytes */{size}"}
+        raise Refused(416, "no-such-range", f"The recording has {size} bytes.", whole)
     return start, end
