@@ -44,7 +44,7 @@ from gateway.livecall import CallMaker
 from gateway.realtime.agents import Agents
 from gateway.realtime.toolsloop import ToolsLoop
 from gateway.settings import Settings
-from gateway.store.changes import Changes
+from gateway.store.changes import LINES_CHANGED, Changes
 from gateway.store.database import Database, database_url
 from gateway.store.log import LogWriter, Tap
 from gateway.store.log_lines import Header
@@ -179,6 +179,7 @@ class Gateway:
             await tasks.start(self.browser_media.run)
             await self.overrides.look()
             tasks.start_soon(self.overrides.run)
+            await self.changes.starting(self.watcher.current.hash, [*self.watcher.current.lines])
             tasks.start_soon(self.changes.run)
             tasks.start_soon(self.after_calls.run)
             tasks.start_soon(every_hour, lambda: Retention(self.shelf, keep_of(self.watcher.current)))
@@ -217,7 +218,7 @@ class Gateway:
     def _swapped(self, before: Directory, after: Directory) -> None:
         self.metrics.config_reloads.labels("swapped").inc()
         self.metrics.snapshot(after.hash, time.time())
-        self.changes.note("lines-changed", {"before": before.hash, "after": after.hash, "lines": [*after.lines]})
+        self.changes.note(LINES_CHANGED, {"before": before.hash, "after": after.hash, "lines": [*after.lines]})
 
     def _accounts(self) -> TwilioAccounts:
         settings = self.settings

@@ -46,11 +46,23 @@ def list_(
             print_line({**row, "at": moment(row["at"])})
     else:
         names = ("number", "at", "actor", "action", "subject", "line", "detail")
-        cells = [[str(moment(row[name]) if name == "at" else row[name] or "") for name in names] for row in rows]
-        print_table([name.capitalize() for name in names], cells, folds="Detail")
+        cells = [[_cell(name, row[name]) for name in names] for row in rows]
+        print_table([name.capitalize() for name in names], cells, folds="Detail", empty="No entries.")
     if broken is not None:
         typer.echo(f"Entry {broken} was changed, or one before it taken out.", err=True)
         raise typer.Exit(1)
+
+
+def _cell(name: str, value: Any) -> str:
+    match name:
+        case "at":
+            return moment(value) or ""
+        case "detail":
+            texts = (
+                (key, ", ".join(map(str, each)) if isinstance(each, list) else each) for key, each in value.items()
+            )
+            return "; ".join(f"{key}: {each}" for key, each in texts)
+    return str(value)
 
 
 def bundle(

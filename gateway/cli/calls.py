@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as jsonlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,14 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.operator import age, moment, operator
-from gateway.cli.records import Records, with_records
+from gateway.cli.records import Records, id_of, with_records
 from gateway.cli.show import print_line, print_table
 
 if TYPE_CHECKING:
     from gateway.store.calls import CallFilter
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for each row.")]
-CallId = Annotated[str, typer.Argument(help="The call's id, its beginning, or the carrier's id (CA...).")]
+CallId = Annotated[
+    str, typer.Argument(metavar="CALL", help="The call's id, its beginning, or the carrier's id (CA...).")
+]
+_RESULTS = ("success", "caller", "agent", "carrier", "model", "gateway")
 
 
 def register(app: typer.Typer) -> None:
@@ -38,6 +42,7 @@ def list_(
     called: Annotated[str, typer.Option("--called", help="To this number.")] = "",
     result: Annotated[str, typer.Option("--result", help="success, caller, agent, carrier, model or gateway.")] = "",
     reason: Annotated[str, typer.Option("--reason", help="Why they ended, such as caller-hung-up.")] = "",
+    status: Annotated[str, typer.Option("--status", help="In Twilio's words, such as in-progress or busy.")] = "",
     live: Annotated[bool | None, typer.Option("--live/--over", help="Only those that live, or are over.")] = None,
     since: Annotated[str, typer.Option("--since", help="Not older than this, as 30m, 12h or 7d.")] = "",
     until: Annotated[str, typer.Option("--until", help="Not newer than this.")] = "",
@@ -50,7 +55,20 @@ def list_(
 
     after = time.time() - age(since) if since else None
     before = time.time() - age(until) if until else None
-    wanted = CallFilter(line, caller, called, result, reason, "", live, after, before, search)
+    if result and result not in _RESULTS:
+        raise typer.BadParameter(f"{result} is none of {', '.join(_RESULTS)}", param_hint="--result")
+    wanted = CallFilter(
+        line=line,
+        caller=caller,
+        called=called,
+        result=result,
+        reason=reason,
+        status=status,
+        live=live,
+        since=after,
+        until=before,
+        words=search,
+    )
 
     async def work(records: Records) -> list[dict[str, Any]]:
         return await _pages(records, wanted, limit)
@@ -61,7 +79,7 @@ def list_(
             print_line(_timed(row))
         return
     heads = ("Id", "Line", "Caller", "Began", "Seconds", "Turns", "End", *(["Match"] if search else []))
-    print_table(heads, [_cells(row, matched=bool(search)) for row in rows], folds=heads[-1])
+    print_table(heads, [_cells(row, matched=bool(search)) for row in rows], folds=heads[-1], empty="No such calls.")
 
 
 async def _pages(records: Records, wanted: CallFilter, limit: int) -> list[dict[str, Any]]:
@@ -91,7 +109,7 @@ def show(call: CallId, *, json: Json = False) -> None:
 
     async def work(records: Records) -> dict[str, Any]:
         async with records.database.read() as connection:
-            found = await calls.get_call(connection, await _id(records, call))
+            found = await calls.get_call(connection, await id_of(records, call))
         assert found is not None  # noqa: S101 - its id was found
         return found
 
@@ -117,6 +135,8 @@ def _plain(value: Any) -> str:
             return "yes"
         case float():
             return f"{value:.4g}"
+        case dict() | list():
+            return jsonlib.dumps(value, ensure_ascii=False) if value else ""
     return str(value)
 
 
@@ -130,7 +150,7 @@ def transcript(
     from gateway.store import calls  # noqa: PLC0415 - heavy
 
     async def work(records: Records) -> tuple[float, list[dict[str, Any]]]:
-        call_id = await _id(records, call)
+        call_id = await id_of(records, call)
         async with records.database.read() as connection:
             found = await calls.get_call(connection, call_id)
             turns = await calls.turns_of(connection, call_id)
@@ -200,7 +220,7 @@ def recording(
     from gateway.store import audit, calls  # noqa: PLC0415 - heavy
 
     async def work(records: Records) -> Path:
-        call_id = await _id(records, call)
+        call_id = await id_of(records, call)
         kept = recordings().find(call_id)
         if kept is None:
             raise typer.BadParameter("the call has no recording")
@@ -220,7 +240,7 @@ def end(call: CallId) -> None:
     import httpx2  # noqa: PLC0415 - heavy
 
     async def work(records: Records) -> tuple[str, Any]:
-        return await _id(records, call), records.settings
+        return await id_of(records, call), records.settings
 
     call_id, settings = with_records(work)
     if not settings.token:
@@ -235,16 +255,6 @@ def end(call: CallId) -> None:
         typer.echo(answer.json()["error"]["message"], err=True)
         raise typer.Exit(1)
     typer.echo(f"{call_id} ends after the agent's last word.")
-
-
-async def _id(records: Records, given: str) -> str:
-    from gateway.store.calls import complete_id  # noqa: PLC0415 - heavy
-
-    async with records.database.read() as connection:
-        found = await complete_id(connection, given)
-    if found is None:
-        raise typer.BadParameter(f"there is no call {given}, or several begin so")
-    return found
 
 
 def _timed(row: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,8 @@ import typer
 from gateway.cli.operator import moment
 from gateway.cli.records import Records, with_records
 from gateway.cli.show import print_line, print_table
+
+_STATES = ("waiting", "delivered", "dead")
 
 
 def register(app: typer.Typer) -> None:
@@ -29,6 +32,9 @@ def list_(
     """List deliveries, the newest first, without what they say."""
     from gateway.store import hooks  # noqa: PLC0415 - heavy
 
+    if state and state not in _STATES:
+        raise typer.BadParameter(f"{state} is none of {', '.join(_STATES)}", param_hint="--state")
+
     async def work(records: Records) -> list[dict[str, Any]]:
         rows = await hooks.listed(records.database, state=state, limit=limit)
         moments = ("created", "due", "delivered")
@@ -39,9 +45,15 @@ def list_(
         for row in rows:
             print_line(row)
         return
-    names = ("id", "state", "kind", "event", "call_id", "attempts", "due", "error")
-    cells = [[str(row[name] if row[name] is not None else "") for name in names] for row in rows]
-    print_table([name.capitalize() for name in names], cells, folds="Error")
+    heads = ("Id", "State", "Kind", "Event", "Call", "Tries", "When", "Error")
+    names = ("id", "state", "kind", "event", "call_id", "attempts")
+    cells = [[*(str(row[name]) for name in names), _when(row), row["error"] or ""] for row in rows]
+    print_table(heads, cells, folds="Error", empty="No deliveries.")
+
+
+def _when(row: Mapping[str, Any]) -> str:
+    """Say when a delivery was made, or is tried next."""
+    return {"delivered": row["delivered"], "waiting": f"next {row['due']}"}.get(row["state"]) or ""
 
 
 def retry(
@@ -54,9 +66,10 @@ def retry(
         return await hooks.retry(records.database, hook_id)
 
     count = with_records(work)
-    typer.echo(f"{count} deliveries are tried again.")
     if hook_id and not count:
+        typer.echo(f"There is no delivery {hook_id}.", err=True)
         raise typer.Exit(1)
+    typer.echo(f"{count} deliveries are tried again.")
 
 
 def secret() -> None:

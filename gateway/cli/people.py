@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.operator import moment, operator
-from gateway.cli.records import Records, with_records
+from gateway.cli.records import Records, id_of, with_records
 from gateway.cli.show import print_line, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Number = Annotated[str, typer.Argument(help="A number in E.164, such as +14155550100.")]
-Subject = Annotated[str, typer.Argument(help="A number in E.164, or a call's id.")]
+Subject = Annotated[str, typer.Argument(help="A number in E.164, or a call: its id, its beginning, or CA...")]
 Why = Annotated[str, typer.Option("--why", help="The reason, for the audit.")]
 
 
@@ -82,24 +82,27 @@ def hold(subject: Subject, *, why: Why) -> None:
     """Keep a call, or all calls of a number, whatever retention says, until released."""
     from gateway.store.retention import hold as keep  # noqa: PLC0415 - heavy
 
-    async def work(records: Records) -> None:
-        await keep(records.database, subject, by=operator(), why=why)
+    async def work(records: Records) -> str:
+        meant = await _meant(records, subject)
+        await keep(records.database, meant, by=operator(), why=why)
+        return meant
 
-    with_records(work)
-    typer.echo(f"{subject} is held.")
+    typer.echo(f"{with_records(work)} is held.")
 
 
 def release(subject: Subject) -> None:
     """Let retention go on."""
     from gateway.store.retention import release as let_go  # noqa: PLC0415 - heavy
 
-    async def work(records: Records) -> bool:
-        return await let_go(records.database, subject, by=operator())
+    async def work(records: Records) -> tuple[str, bool]:
+        meant = await _meant(records, subject)
+        return meant, await let_go(records.database, meant, by=operator())
 
-    if not with_records(work):
-        typer.echo(f"{subject} is not held.", err=True)
+    meant, done = with_records(work)
+    if not done:
+        typer.echo(f"{meant} is not held.", err=True)
         raise typer.Exit(1)
-    typer.echo(f"{subject} is released.")
+    typer.echo(f"{meant} is released.")
 
 
 def holds(*, json: Annotated[bool, typer.Option("--json", help="One JSON object for each.")] = False) -> None:
@@ -115,7 +118,15 @@ def holds(*, json: Annotated[bool, typer.Option("--json", help="One JSON object 
             print_line(row)
     else:
         names = ("subject", "placed", "by", "why")
-        print_table([name.capitalize() for name in names], [[row[name] for name in names] for row in rows], folds="Why")
+        cells = [[row[name] for name in names] for row in rows]
+        print_table([name.capitalize() for name in names], cells, folds="Why", empty="Nothing is held.")
+
+
+async def _meant(records: Records, subject: str) -> str:
+    if subject.startswith("+"):
+        _check(subject)
+        return subject
+    return await id_of(records, subject)
 
 
 def _check(number: str) -> None:

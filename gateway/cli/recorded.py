@@ -29,7 +29,10 @@ def log_of(call: str) -> Path:
         return found[0]
     if found:
         raise typer.BadParameter(f"{len(found)} calls begin with {call}: write more of the id", param_hint="CALL")
-    raise typer.BadParameter(f"no call {call} in {folder}", param_hint="CALL")
+    raise typer.BadParameter(
+        f"no log of a call {call} in {folder} (it goes when what was said is kept no longer, or the call is erased)",
+        param_hint="CALL",
+    )
 
 
 def recordings() -> Recordings:

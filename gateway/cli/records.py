@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
+import typer
+
+from gateway.cli.operator import moment
 from gateway.errors import ConfigError, SettingsError
 
 if TYPE_CHECKING:
@@ -81,6 +84,26 @@ class Records:
             "logs": str(self.logs.absolute()),
             "recordings": outside or str((self.settings.data_dir / "recordings").absolute()),
         }
+
+
+async def id_of(records: Records, given: str) -> str:
+    """Return the id of a call that is meant: by its id, the beginning of it, or the carrier's id.
+
+    Raises:
+        typer.BadParameter: there is none, there are several, or it was erased.
+    """
+    from gateway.store.calls import ids_of, tombstone_of  # noqa: PLC0415 - heavy
+
+    async with records.database.read() as connection:
+        found = await ids_of(connection, given)
+        erased = await tombstone_of(connection, given) if not found else None
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise typer.BadParameter(f"several calls begin with {given}: write more of the id", param_hint="CALL")
+    if erased is not None:
+        raise typer.BadParameter(f"the call {given} was erased at {moment(erased['erased'])}", param_hint="CALL")
+    raise typer.BadParameter(f"there is no call {given}", param_hint="CALL")
 
 
 def with_records(work: Callable[[Records], Coroutine[Any, Any, Result]], *, prepared: bool = True) -> Result:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _NARROWEST = 16
 """Columns that a column which gives way still needs to be read."""
-_PADDING = 2
+_PADDING = 3
 """Columns between two columns of a table."""
 
 
@@ -34,8 +34,10 @@ def print_faults(faults: Sequence[Fault], *, json: bool) -> None:
         typer.echo(f"{len(faults)} fault{'s' if len(faults) > 1 else ''}.", err=True)
 
 
-def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, folds: str, caption: str = "") -> None:
-    """Print a table as wide as the terminal; the column ``folds`` gives way where that is too narrow.
+def print_table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], *, folds: str, caption: str = "", empty: str = ""
+) -> None:
+    """Print a table as wide as the terminal, or ``empty`` where it has no rows; the column ``folds`` gives way.
 
     Where that is not enough, each row is a paragraph: nothing is ever cut off.
     """
@@ -44,6 +46,9 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, folds: s
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    if empty and not rows:
+        typer.echo(empty)
+        return
     console = Console()
     widths = [max(map(_width, (head, *cells))) for head, *cells in zip(heads, *rows, strict=True)]
     fixed = sum(width for head, width in zip(heads, widths, strict=True) if head != folds)

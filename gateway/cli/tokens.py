@@ -68,6 +68,7 @@ def list_(*, json: Json = False) -> None:
         [column.capitalize() for column in columns],
         [[", ".join(row[name]) if name == "scopes" else row[name] or "" for name in columns] for row in rows],
         folds="Scopes",
+        empty="No tokens.",
     )
 
 

@@ -63,6 +63,12 @@ async def entries(connection: AsyncConnection, *, line: str = "", since: float =
         yield row
 
 
+async def newest(connection: AsyncConnection, action: str) -> Mapping[str, Any]:
+    """Return the details of the newest entry of an action; none where there is no such entry."""
+    asked = select(audit.c.detail).where(audit.c.action == action).order_by(audit.c.number.desc()).limit(1)
+    return (await connection.execute(asked)).scalar() or {}
+
+
 async def broken_at(connection: AsyncConnection) -> int | None:
     """Return the number of the first entry that is not as it was written, or does not follow the one before."""
     before = _FIRST

@@ -16,11 +16,11 @@ from gateway.store.tables import calls
 
 __all__ = [
     "CallFilter",
-    "complete_id",
     "events_of",
     "find_calls",
     "first_id",
     "get_call",
+    "ids_of",
     "summary",
     "tombstone_of",
     "turns_of",
@@ -79,16 +79,15 @@ async def tombstone_of(connection: AsyncConnection, call_id: str) -> Row | None:
     return None if row is None else dict(row)
 
 
-async def complete_id(connection: AsyncConnection, given: str) -> str | None:
-    """Return the id of the call that this means: an id or its only beginning, or the carrier's id."""
+async def ids_of(connection: AsyncConnection, given: str) -> Sequence[str]:
+    """Return the id of the call that this means: an id or its beginning, or the carrier's id; two where several do."""
     asked = select(calls.c.id).where(calls.c.call_sid == given).order_by(calls.c.id.desc()).limit(1)
     if (by_sid := (await connection.execute(asked)).scalar()) is not None:
-        return str(by_sid)
-    if not re.fullmatch(r"[0-9a-f-]{8,36}", given):
-        return None
+        return (str(by_sid),)
+    if not re.fullmatch(r"[0-9a-f-]{4,36}", given):
+        return ()
     asked = select(calls.c.id).where(calls.c.id >= given, calls.c.id <= given + "~").limit(2)
-    found = (await connection.execute(asked)).scalars().all()
-    return str(found[0]) if len(found) == 1 else None
+    return (await connection.execute(asked)).scalars().all()
 
 
 async def summary(connection: AsyncConnection, *, since: float, until: float, line: str = "") -> Row:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.store import audit
 from gateway.store.database import Database
 
+LINES_CHANGED = "lines-changed"
 WAITING = 1000
 """Changes that wait at most."""
 
@@ -31,6 +32,13 @@ class Changes:
             self._in.send_nowait((action, detail))
         except anyio.WouldBlock:
             log.error("change-not-audited", action=action)  # noqa: TRY400 - the database is away, as others say
+
+    async def starting(self, snapshot: str, lines: Sequence[str]) -> None:
+        """Have it audited where a start brings other lines into effect than there were before."""
+        async with self._database.read() as connection:
+            before = (await audit.newest(connection, LINES_CHANGED)).get("after", "")
+        if before != snapshot:
+            self.note(LINES_CHANGED, {"before": before, "after": snapshot, "lines": [*lines]})
 
     async def run(self) -> None:
         """Write changes down until cancelled."""

@@ -28,6 +28,9 @@ def test_calls_are_listed_and_found(gateway, two):
     assert len(gateway("calls", "list", "--since", "99y", "--until", "1w", "--json").objects) == 2
     assert gateway("calls", "list", "--until", "99y", "--json").objects == []
     assert gateway("calls", "list", "--since", "soon").status == 2
+    assert len(gateway("calls", "list", "--status", "completed", "--json").objects) == 2
+    assert gateway("calls", "list", "--status", "busy").out == "No such calls.\n"
+    assert "foo is none of success" in gateway("calls", "list", "--result", "foo").err
     found = gateway("calls", "list", "-q", "umbrella", "-n", "1")
     assert two[1].call_id in found.out
     assert "success: caller-hung-up" in found.out
@@ -46,8 +49,10 @@ def test_one_call_is_shown(gateway, two, tmp_path):
     gateway("calls", "transcript", two[0].call_id, "-o", str(tmp_path / "text"))
     assert (tmp_path / "text").read_text() == text
     assert gateway("calls", "transcript", two[0].call_id, "--json").objects[0]["item_id"] == "greet"
-    assert gateway("calls", "show", "nowhere").status == 2
-    assert gateway("calls", "show", "018b").status == 2
+    assert "there is no call nowhere" in gateway("calls", "show", "nowhere").err
+    assert "several calls begin with 018b" in gateway("calls", "show", "018b").err
+    gateway("people", "erase", "+14155550177", "--yes")
+    assert f"the call {two[1].call_id} was erased at 20" in gateway("calls", "show", two[1].call_id).err
 
 
 def test_a_recording_is_copied(gateway, two, tmp_path):

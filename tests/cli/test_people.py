@@ -34,13 +34,16 @@ def test_somebody_gets_what_is_known_of_them_and_is_erased(gateway, one, tmp_pat
     assert gateway("people", "hold", NUMBER, "--why", "a dispute").status == 0
     assert gateway("people", "hold", NUMBER, "--why", "a dispute").status == 78
     assert gateway("people", "holds", "--json").objects[0]["why"] == "a dispute"
+    assert "there is no call nonsense" in gateway("people", "hold", "nonsense", "--why", "x").err
+    assert gateway("people", "hold", one.log_sid, "--why", "y").out == f"{one.call_id} is held.\n"
+    assert gateway("people", "release", one.call_id[:13]).out == f"{one.call_id} is released.\n"
     assert one.call_id in gateway("people", "erase", NUMBER, "--yes").err
     assert gateway("people", "release", NUMBER).status == 0
     assert gateway("people", "release", NUMBER).status == 1
     assert "1 calls are erased" in gateway("people", "erase", NUMBER, "--yes").out
     assert gateway("calls", "list", "--json").objects == []
     audited = gateway("audit", "list", "--json")
-    actions = ["person-exported", "hold-placed", "hold-released", "call-erased"]
+    actions = ["person-exported", *["hold-placed"] * 2, *["hold-released"] * 2, "call-erased"]
     assert [entry["action"] for entry in audited.objects] == actions
     assert NUMBER not in audited.out
 

@@ -245,6 +245,13 @@ async def test_rules_fill_what_they_can():
     assert (await Rules().fill(schema, [])).status == "invalid"
 
 
+async def test_rules_take_no_seat_for_a_name_and_no_floor_for_a_telephone():
+    schema = {"type": "object", "properties": {"name": {"type": "string"}, "callback_number": {"type": "string"}}}
+    said = ["I am Ann Miller, I lost my umbrella, seat 14C. My callback number is +14155550777.", "On floor 2."]
+    found = await Rules().fill(schema, [{"speaker": "caller", "heard": each} for each in said])
+    assert found.values == {"name": "Ann Miller", "callback_number": "14155550777"}
+
+
 async def test_a_call_whose_process_died_is_told_once_nobody_can_take_it_up(url, tmp_path, talk, writer, monkeypatch):
     """Of two lost calls the one that another process takes up is told with its real end, and once."""
     assert TAKEN_UP_WITHIN > TOKEN_GOOD_FOR

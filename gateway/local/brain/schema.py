@@ -29,6 +29,8 @@ _FREE = stems(
 _IDENTIFYING = stems(
     "number code id identifier confirmation reference account pin zip postal serial digits phone telephone"
 )
+_PHONE = stems("phone telephone mobile callback")
+_SHORTEST_PHONE = 5
 _READING = frozenset(
     ("get", "find", "look", "lookup", "search", "check", "fetch", "show", "list", "read", "query", "retrieve", "tell")
 )
@@ -85,6 +87,8 @@ class Parameter:
             wanted = match.group(1).lower()
             count = int(wanted) if wanted.isdigit() else _COUNTS.index(wanted)
             return digits == count
+        if stems(self.words) & _PHONE and digits < _SHORTEST_PHONE:
+            return False
         return not _EXAMPLE.search(self.description) or 0 < digits < len(value)
 
     @property

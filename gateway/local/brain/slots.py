@@ -18,7 +18,7 @@ _FILLER = re.compile(
     r"|i need|to|the|a|an)\b\W*)+",
     re.IGNORECASE,
 )
-_NAMED = re.compile(r"\b(?:my name is|the name is|this is|i am|i'm|name's|called)\s+((?:[A-Z][\w'-]+\s?){1,3})")
+_NAMED = re.compile(r"\b(?i:my name is|the name is|this is|i am|i'm|name's|called)\s+((?:[A-Z][\w'-]+\s?){1,3})")
 _PLACE = re.compile(r"\b(?:in|at|from|to|near|for|of)\s+((?:[A-Z][\w'-]+\s?){1,3})")
 _POLITE = re.compile(r"[\s,]*\b(?:please|thanks|thank you|then|instead)\W*$", re.IGNORECASE)
 _NAMES = stems("name")
@@ -146,15 +146,16 @@ def _string_values(
 ) -> list[tuple[Any, int, int, float]]:
     found: list[tuple[Any, int, int, float]] = []
     cases = (str.upper, str.lower) if parameter.pattern else (str.upper,)
+    names_person = bool(stems(parameter.words) & _NAMES)
     for one in spoken.codes(said):
         if parameter.is_identifier:
             score = 2.0 if len(one.value) >= _LONG_CODE or parameter.pattern else 1.0
         else:
             score = 1.5 if any(letter.isalpha() for letter in one.value) else 1.0
         cued = asked or parameter.pattern or parameter.is_identifier or _cue(parameter, said, one.start)
-        if cued or any(letter.isalpha() for letter in one.value):
+        if cued or (not names_person and any(letter.isalpha() for letter in one.value)):
             found += [(case(one.value), one.start, one.end, score) for case in cases]
-    wanted = _NAMED if stems(parameter.words) & _NAMES else _PLACE
+    wanted = _NAMED if names_person else _PLACE
     if not parameter.is_identifier and (match := wanted.search(text)):
         start = len(words(text[: match.start(1)]))
         value = match.group(1).strip()
