@@ -1,7 +1,8 @@
 """The SDK's session, kept from growing with the call.
 
 Left alone, it queues every event of the model, read or not (2 MB for a minute of speech), copies the whole history of
-the conversation for every word of it (hazards H14 to H16), and keeps what each response has used.
+the conversation for every word of it (hazards H14 to H16), and keeps what each response has used, every call of a tool,
+and how long each item was.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from agents.realtime import (
     RealtimeSession,
     RealtimeSessionEvent,
 )
+from agents.realtime._default_tracker import ModelAudioTracker
 from agents.realtime.items import RealtimeItem
 from agents.realtime.model_events import RealtimeModelEvent, RealtimeModelTranscriptDeltaEvent
 
 KEPT: Final = 32
-"""Items of the history that are kept; older ones are not touched any more by what comes."""
+"""Items, responses and calls of tools that are kept; older ones are not touched any more by what comes."""
 UNREAD: Final = frozenset(
     {
         RealtimeRawModelEvent,  # heard at arrival, by a listener of the model
@@ -80,6 +82,22 @@ class BoundedSession(RealtimeSession):
     async def _put_event(self, event: RealtimeSessionEvent) -> bool:
         if type(event) is RealtimeAgentEndEvent:
             del self._context_wrapper.usage.request_usage_entries[:-KEPT]
+            self._forget_tool_calls()
         if type(event) in UNREAD:
             return not (self._closing or self._closed)
         return await super()._put_event(event)
+
+    def _forget_tool_calls(self) -> None:
+        """Let go of calls of tools that are over; of these it is only known that their ids were used."""
+        known, invocations = self._tool_invocation_routes, self._context_wrapper._tool_invocations
+        for call_id in [*known][:-KEPT]:
+            if call_id not in self._active_tool_invocations and call_id not in self._pending_tool_calls:
+                del known[call_id]
+                invocations.pop(call_id, None)
+
+
+def forget_items(tracker: ModelAudioTracker) -> None:
+    """Let go of how long items were that nobody can cut any more."""
+    states = tracker._states  # the SDK offers no other way
+    for key in [*states][:-KEPT]:
+        del states[key]

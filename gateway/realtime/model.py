@@ -54,6 +54,7 @@ from gateway import __version__
 from gateway.audio.frames import FRAME_BYTES
 from gateway.audio.payload import decode, size_of
 from gateway.errors import ModelError
+from gateway.realtime.bounded import forget_items
 from gateway.realtime.formats import MU_LAW, speaks_mu_law
 from gateway.realtime.socket import ModelSocket, Transport, connect
 
@@ -275,6 +276,7 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
             case "response.done":
                 await super()._handle_ws_event(event)
                 await self._follow_end(_response_id(event))
+                forget_items(self._audio_state_tracker)
             case "session.updated":
                 self._unanswered_updates -= 1
                 await super()._handle_ws_event(event)

@@ -33,8 +33,8 @@ class Job:
         self.call_id = call_id
         self.work = work
         self.future: Future[Any] = Future()
-        self.context = contextvars.copy_context()
-        self.context.run(_job.set, self)
+        self._context: contextvars.Context | None = contextvars.copy_context()
+        self._context.run(_job.set, self)
         self.worker: Worker | None = None
         self.begun = False
         self.given_up = False
@@ -58,8 +58,10 @@ class Job:
             return True
 
     def start(self, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
-        self._task = loop.create_task(self._main(), name=f"tool {self.name}", context=self.context)
-        return self._task
+        # The context knows the job: once that is over, neither keeps the other alive until garbage is collected.
+        context, self._context = self._context, None
+        self._task = task = loop.create_task(self._main(), name=f"tool {self.name}", context=context)
+        return task
 
     def give_up(self) -> None:
         with self._lock:
@@ -89,6 +91,8 @@ class Job:
             settle(self.future, error=error)
         else:
             settle(self.future, result=result)
+        finally:
+            self._task = None
 
 
 class Live:

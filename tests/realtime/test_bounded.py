@@ -16,6 +16,7 @@ from agents.tool import function_tool
 from agents.usage import Usage
 
 from gateway.call.playout import PlaybackState
+from gateway.realtime import bounded
 from gateway.realtime.bounded import KEPT, UNREAD, BoundedSession
 from gateway.realtime.model import GatewayModel
 from gateway.realtime.playback import LedgerTracker
@@ -109,9 +110,33 @@ async def test_what_responses_used_is_summed_up_and_not_kept_one_by_one() -> Non
     assert len(usage.request_usage_entries) <= KEPT
 
 
+async def test_calls_of_tools_and_the_lengths_of_items_are_kept_for_the_newest_alone(monkeypatch) -> None:
+    monkeypatch.setattr(bounded, "KEPT", 3)
+    stock, stock_session, _ = await talk(RealtimeSession, turns=8)
+    ours, our_session, _ = await talk(BoundedSession, turns=8)
+    assert told(ours) == told(stock)
+    for session in (stock_session, our_session):
+        assert isinstance(session.model, GatewayModel)
+        assert len(session.model._audio_state_tracker._states) <= 4  # the one that is spoken, too
+    for number in range(10):
+        for session in (stock_session, our_session):
+            session._tool_invocation_routes[f"t{number}"] = (None, None)
+            session._context_wrapper._tool_invocations[f"t{number}"] = object()  # type: ignore[assignment]
+    our_session._active_tool_invocations["t1"] = ("find_seat", "", "")
+    assert isinstance(our_session, BoundedSession)
+    our_session._forget_tool_calls()
+    assert [*our_session._tool_invocation_routes] == ["t1", "t7", "t8", "t9"]
+    known = our_session._context_wrapper._tool_invocations
+    assert [call_id for call_id in known if call_id.startswith("t")] == ["t1", "t7", "t8", "t9"]
+    assert len(stock_session._tool_invocation_routes) >= 10
+
+
 def test_the_sdk_still_has_what_is_bounded() -> None:
     session = RealtimeSession(GatewayModel(), RealtimeAgent(name="A"), None)
     assert isinstance(session._history, list)
     assert isinstance(session._event_queue, asyncio.Queue)
     assert asyncio.iscoroutinefunction(session._put_event)
     assert session._closing is session._closed is False
+    for calls in (session._tool_invocation_routes, session._active_tool_invocations, session._pending_tool_calls):
+        assert isinstance(calls, dict)
+    assert isinstance(session._context_wrapper._tool_invocations, dict)

@@ -1,8 +1,10 @@
 import asyncio
+import gc
 import json
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +52,10 @@ async def raises() -> str:
 
 async def refuses() -> str:
     raise ToolError("There is no order 7.")
+
+
+async def answers() -> str:
+    return "yes"
 
 
 async def returns_a_megabyte() -> str:
@@ -377,3 +383,21 @@ async def until(condition: Callable[[], bool]) -> None:
             return
         await asyncio.sleep(0.01)
     assert condition()
+
+
+async def test_a_job_that_is_over_is_gone_without_collecting_garbage(loop: ToolsLoop) -> None:
+    """There is none collected while there are calls."""
+    gc.collect()
+    gc.disable()
+    try:
+        job = Job("tool", "call-1", answers)
+        gone = weakref.ref(job)
+        assert await loop.carry_out(job) == "yes"
+        del job
+        for _ in range(100):
+            if gone() is None:
+                break
+            await asyncio.sleep(0.02)
+        assert gone() is None
+    finally:
+        gc.enable()
