@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from sqlalchemy import Insert, Table, delete, select, update
+from sqlalchemy import BindParameter, Insert, Table, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,6 +16,12 @@ _AT_ONCE = 500
 """Rows, or ids, of one statement."""
 _WORDS = (tables.turns, tables.events, tables.tool_calls, tables.guardrail_trips, tables.notes, tables.transcripts)
 """Tables that hold what was said."""
+_SOME: BindParameter[Sequence[str]] = bindparam("call_ids", expanding=True)
+# What is asked of every batch is built once: a statement leaves garbage that is not collected while there are calls.
+_ERASED = select(tables.tombstones.c.call_id).where(tables.tombstones.c.call_id.in_(_SOME))
+_HEARD = select(*(tables.turns.c[name] for name in ("call_id", "began", "item_id", "heard"))).where(
+    tables.turns.c.heard != "", tables.turns.c.call_id.in_(_SOME)
+)
 
 
 async def save(connection: AsyncConnection, rows: Rows) -> None:
@@ -83,19 +89,15 @@ def merge(into: Rows, rows: Rows) -> None:
 async def _erased(connection: AsyncConnection, call_ids: Sequence[str]) -> frozenset[str]:
     erased: set[str] = set()
     for some in _parts(call_ids):
-        of = select(tables.tombstones.c.call_id).where(tables.tombstones.c.call_id.in_(some))
-        erased.update((await connection.execute(of)).scalars())
+        erased.update((await connection.execute(_ERASED, {"call_ids": some})).scalars())
     return frozenset(erased)
 
 
 async def _with_turns(connection: AsyncConnection, transcripts: Sequence[Row]) -> Sequence[Row]:
     """Return transcripts with what was heard on their calls."""
     heard: dict[str, list[str]] = {row["call_id"]: [] for row in transcripts}
-    turns = tables.turns.c
-    asked = select(turns.call_id, turns.began, turns.item_id, turns.heard).where(turns.heard != "")
     for some in _parts([*heard]):
-        found = await connection.execute(asked.where(turns.call_id.in_(some)))
-        for call_id, _, _, words in sorted(map(tuple, found)):
+        for call_id, _, _, words in sorted(map(tuple, await connection.execute(_HEARD, {"call_ids": some}))):
             heard[call_id].append(words)
     return [{**row, "text": "\n".join(filter(None, (*heard[row["call_id"]], row["text"])))} for row in transcripts]
 
