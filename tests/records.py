@@ -42,6 +42,11 @@ class Cluster:
             capture_output=True,
         )
 
+    def dump(self, name: str) -> bytes:
+        """Everything in a database, as pg_dump writes it."""
+        command = [str(self.programs / "pg_dump"), "-h", str(self.folder), "-U", "gateway", name]
+        return subprocess.run(command, check=True, capture_output=True).stdout
+
 
 def _programs() -> Path | None:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))

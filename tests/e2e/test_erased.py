@@ -1,8 +1,11 @@
 """What is erased while the gateway runs is nowhere any more: not in its database, files, logs nor object store."""
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import anyio
+import anyio.to_thread
 import httpx2
 import pytest
 
@@ -91,13 +94,14 @@ async def calls(world):
 class Search:
     """Everything that a gateway may have written, byte by byte."""
 
-    def __init__(self, world, address):
-        self._world, self._store = world, address
+    def __init__(self, world, address, database):
+        self._world, self._store, self._database = world, address, database
 
     async def contents(self):
         gateway = self._world.gateway
         found = {path.name: path.read_bytes() for path in gateway.data.rglob("*") if path.is_file()}
         found |= {"what it printed": gateway.output.encode(), "/metrics": (await gateway.get("/metrics")).content}
+        found |= await anyio.to_thread.run_sync(self._database.contents)
         async with httpx2.AsyncClient(trust_env=False) as client:
             listed = (await client.get(f"{self._store}/calls")).text
             for name in (part.partition("</Key>")[0] for part in listed.split("<Key>")[1:]):
@@ -111,13 +115,32 @@ class Search:
         return {(each.decode(), name) for each in wanted for name, content in contents.items() if each in content}
 
 
+@dataclass(frozen=True)
+class Served:
+    """A database on a server: what the gateway is told of it, and what is in it. SQLite's is among the files."""
+
+    environment: dict[str, str] = field(default_factory=dict)
+    contents: Callable[[], dict[str, bytes]] = dict
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request):
+    if request.param == "sqlite":
+        yield Served()
+        return
+    cluster = request.getfixturevalue("cluster")
+    cluster.run("CREATE DATABASE erased TEMPLATE template_records")
+    yield Served({"DATABASE_URL": cluster.url("erased")}, lambda: {"the dump": cluster.dump("erased")})
+    cluster.run("DROP DATABASE erased WITH (FORCE)")
+
+
 async def until(condition, seconds=20):
     with anyio.fail_after(seconds):
         while not await condition():
             await anyio.sleep(0.1)
 
 
-async def test_nothing_of_an_erased_call_is_left(begin, tmp_path):
+async def test_nothing_of_an_erased_call_is_left(begin, tmp_path, database):
     (tmp_path / "agents_config" / "tools").mkdir(parents=True)
     (tmp_path / "agents_config" / "tools" / "records.py").write_text(TOOLS)
     (tmp_path / "moto").mkdir()
@@ -127,11 +150,11 @@ async def test_nothing_of_an_erased_call_is_left(begin, tmp_path):
             begin(
                 brain,
                 lines={"desk.yaml": LINE.format(receiver=receiver.url)},
-                environment={"GATEWAY_RECORDINGS_URL": bucket(store)},
+                environment={"GATEWAY_RECORDINGS_URL": bucket(store), **database.environment},
             ) as world,
         ):
             ids = await calls(world)
-            search = Search(world, store)
+            search = Search(world, store, database)
 
             async def settled():
                 """Whether all is uploaded and delivered that will be, and so there to be found."""
@@ -169,7 +192,7 @@ async def test_nothing_of_an_erased_call_is_left(begin, tmp_path):
                 for each in erased:
                     assert (await client.get(f"{api}/{each}")).json()["error"]["code"] == "call-erased"
                     named = {name for name, content in contents.items() if each.encode() in content}
-                    assert named <= {"gateway.db", "gateway.db-wal", "what it printed"}
+                    assert named <= {"gateway.db", "gateway.db-wal", "the dump", "what it printed"}
 
             talking.hang_up()  # whose record may not be closed yet when all that ended goes
             await talking.wait_for_end()
@@ -179,5 +202,6 @@ async def test_nothing_of_an_erased_call_is_left(begin, tmp_path):
             world.gateway.signal()
             await world.gateway.stopped()
             left = b"".join(path.read_bytes() for path in world.gateway.data.rglob("*") if path.is_file())
+            left += b"".join(database.contents().values())
             words = [each for number in (*ERASED, KEPT) for each in canaries(number).values()]
             assert [each for each in words if each.encode() in left] == []

@@ -2,7 +2,6 @@
 
 import os
 import random
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -227,16 +226,7 @@ async def remains(shelf, url, folder, request):
     """Return the canaries that are still to be found: in files, and in every table."""
     found = set()
     if url.startswith("postgresql"):
-        cluster = request.getfixturevalue("cluster")
-        dump = [
-            str(cluster.programs / "pg_dump"),
-            "-h",
-            str(cluster.folder),
-            "-U",
-            "gateway",
-            url.split("/")[3].split("?")[0],
-        ]
-        texts = [subprocess.run(dump, check=True, capture_output=True).stdout]
+        texts = [request.getfixturevalue("cluster").dump(url.split("/")[3].split("?")[0])]
     else:
         texts = []
     texts += [path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()]
