@@ -166,6 +166,12 @@ def url(request, tmp_path) -> Iterator[str]:
     here.run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture
+def brisk(monkeypatch) -> None:
+    """Have the threads of the store look at once for what is to be written, and whether they are to end."""
+    monkeypatch.setattr("gateway.store.projector.EVERY", 0.05)
+
+
 class Talk:
     """A call that is taken through the core and logged, event by event, on a clock of the test's."""
 

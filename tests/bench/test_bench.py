@@ -17,6 +17,7 @@ FAULTS = ("lost", "repeated", "reordered", "stale", "no_clear", "dropped")
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(240)
 def test_all_programs_carry_a_few_calls_without_loss(tmp_path):
     out, picture = tmp_path / "bench.json", tmp_path / "bench.svg"

@@ -35,6 +35,7 @@ print("IMPORTED", sorted(name for name in heavy if name in sys.modules))
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_help_takes_little_longer_than_that_of_an_empty_program(tmp_path):
     """1.5 times is the aim; a busy machine may double either."""
     empty = tmp_path / "empty.py"

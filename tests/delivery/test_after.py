@@ -31,7 +31,7 @@ from gateway.store.recording.shelf import Recordings
 from gateway.store.recovery import TAKEN_UP_WITHIN
 from tests.receiver import Receiver
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("brisk")]
 
 DONE = {"ended": 1_700_000_100.0, "result": "success", "reason": "done"}
 SCHEMA = {
@@ -43,6 +43,12 @@ SCHEMA = {
     "required": ["reason"],
     "additionalProperties": False,
 }
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch):
+    """What is due is delivered at once."""
+    monkeypatch.setattr("gateway.delivery.after.LOOK", 0.05)
 
 
 def line_of(schema, *to):

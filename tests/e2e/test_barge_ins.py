@@ -10,7 +10,7 @@ from gateway.testing import Behaviour
 from gateway.testing.model import say
 from gateway.testing.twilio import Marks
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.alone]
 
 TIMES = 4
 """Barge-ins in each call."""

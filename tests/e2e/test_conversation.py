@@ -7,7 +7,7 @@ from gateway.testing import Behaviour
 from gateway.testing.model import say
 from gateway.testing.twilio import Gaps, Marks
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.alone]
 
 MODES = {
     "as drawn": Behaviour(),

@@ -6,7 +6,7 @@ import pytest
 
 from tests.bench import kills
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(300)]
 KILLS = 3
 
 

@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed
 from gateway.testing import PUBLIC_URL, VOICE_URL
 from gateway.testing.twilio import StreamError
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.alone]
 DESK = "+15550100"
 MEDIA_URL = "wss://gw.example/twilio/media"
 ROUNDS, AT_ONCE = 6, 20

@@ -9,7 +9,7 @@ import pytest
 from gateway.local import LocalModel
 from gateway.testing import VOICE_URL, FakeTwilio, GatewayProcess
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.local]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.alone, pytest.mark.local]
 SPEECH = Path(__file__).parents[1] / "speech"
 CALLS = 10
 LINE = """

@@ -5,7 +5,7 @@ import pytest
 
 from gateway.testing.model import compare_frames, encode_frame, say
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.alone]
 CALLS = 20
 SECONDS = 6
 

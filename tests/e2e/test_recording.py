@@ -7,7 +7,7 @@ from gateway.audio.wav import read_channels
 from gateway.testing.model import say
 from gateway.testing.twilio import tone
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.alone]
 TOLERANCE_MS = 40
 SPOKEN = 0x10
 QUESTION = tone(500, 300.0, 1000.0)

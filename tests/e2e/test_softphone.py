@@ -9,7 +9,7 @@ from gateway.testing import FakeTwilio, GatewayProcess, ScriptedModel
 from gateway.testing.model import call_tool, say
 from tests.e2e.chromium import needs_chromium, page_with_microphone, recording, silence, speech
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(180), needs_chromium]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(180), needs_chromium]
 
 ALONE = {"TWILIO_ACCOUNT_SID": "", "TWILIO_AUTH_TOKEN": "", "GATEWAY_PUBLIC_URL": ""}
 LINE = """

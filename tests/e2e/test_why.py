@@ -13,7 +13,7 @@ from gateway.testing import Behaviour
 from gateway.testing.model import Fault, call_tool, say
 from gateway.testing.twilio import Marks, tone
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(180)]
 QUESTION = tone(800, 300.0, 1000.0)
 SPEECH = read((Path(__file__).parents[1] / "speech" / "librivox_austen_0880.wav").read_bytes())
 LINES = {

@@ -20,7 +20,7 @@ from gateway.store.projection import Row
 from gateway.store.projector import Projector
 from gateway.store.rebuild import rebuild
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("brisk")]
 
 
 async def rows_of(database, table, **where):

@@ -121,7 +121,7 @@ async def running(url, folder):
 
 
 @pytest.fixture
-async def node(url, tmp_path, writer, whole):
+async def node(url, tmp_path, writer, whole, brisk):
     """A node with three calls that are over (``node.calls``, the oldest first)."""
     calls = [whole(wall=1_700_000_000.0 + 3600 * number, caller=f"+1415555012{number}") for number in range(3)]
     writer.stop()
@@ -131,7 +131,7 @@ async def node(url, tmp_path, writer, whole):
 
 
 @pytest.fixture
-def served(url, tmp_path, writer, whole):
+def served(url, tmp_path, writer, whole, brisk):
     """The same, served on a port: its address, a token for everything, and the calls' ids."""
     calls = [whole(wall=1_700_000_000.0 + number) for number in range(3)]
     writer.stop()
