@@ -16,7 +16,7 @@ TIMES = 4
 """Barge-ins in each call."""
 WITH_MARKS, WITHOUT = 20, 5
 """Calls; of the latter no mark comes back."""
-AT_ONCE = 9
+AT_ONCE = 13
 """Calls at a time, as the carrier, who measures, has to keep its time on the same machine."""
 BOUNDS = {True: 60, False: 250}
 """Milliseconds by which the model may be wrong, with marks and without."""

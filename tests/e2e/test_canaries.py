@@ -10,10 +10,10 @@ import pytest
 from gateway.store.log_lines import read_log
 from gateway.store.replay import replay
 from gateway.testing.model import call_tool, say
-from gateway.testing.twilio import tone
+from tests import canaries as shared
 from tests.collector import Collector
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(120)]
 CALLS, AT_ONCE = 50, 13
 LINE = """
 number: "+15550100"
@@ -22,30 +22,11 @@ instructions: You answer the phone.
 tools: ["records:find", hang_up]
 model: {transcription: {model: whisper-1}}
 """
-TOOLS = '''
-def find(customer: str) -> str:
-    """Find a customer.
-
-    Args:
-        customer: who.
-    """
-    if customer.endswith("3"):
-        raise ValueError(f"no customer {customer}, resultcanary{customer[-6:]}")
-    return f"resultcanary{customer[-6:]}"
-'''
-QUESTION = tone(500, 300.0, 1000.0)
 
 
 def canaries(number: int) -> dict[str, str]:
     """What one call has that is nobody else's business."""
-    return {
-        "phone": f"1707555{4000 + number}",
-        "caller": f"heardcanary{number:06}",
-        "agent": f"saidcanary{number:06}",
-        "argument": f"argumentcanary{number:06}",
-        "result": f"resultcanary{number:06}",
-        "digits": f"7391{number:03}52",
-    }
+    return shared.canaries(number) | {"argument": f"argumentcanary{number:06}"}
 
 
 async def brain(session, asked):
@@ -62,20 +43,8 @@ async def brain(session, asked):
             return call_tool("hang_up")
 
 
-async def call(world, number: int) -> None:
-    caller = await world.twilio.dial("+15550100", caller="+" + canaries(number)["phone"])
-    await caller.wait_for_speech()
-    await caller.wait_for_silence(600)
-    await caller.say(QUESTION)
-    await caller.wait_for_answer()
-    for digit in canaries(number)["digits"] + "#":
-        caller.call.press(digit)
-    await caller.wait_for_end()
-
-
 async def test_nothing_personal_leaves_the_record(begin, tmp_path):
-    (tmp_path / "agents_config" / "tools").mkdir(parents=True)
-    (tmp_path / "agents_config" / "tools" / "records.py").write_text(TOOLS)
+    shared.add_tool(tmp_path / "agents_config")
     limit = anyio.CapacityLimiter(AT_ONCE)
     with Collector() as collector:
         environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
@@ -83,7 +52,7 @@ async def test_nothing_personal_leaves_the_record(begin, tmp_path):
 
             async def one(number: int) -> None:
                 async with limit:
-                    await call(world, number)
+                    await shared.call(world, canaries(number))
 
             async with anyio.create_task_group() as tasks:
                 for number in range(CALLS):
@@ -106,7 +75,7 @@ async def test_nothing_personal_leaves_the_record(begin, tmp_path):
             records = {path.stem: path.read_text() for path in (data / "calls").glob("*.jsonl")}
             everything = "".join(records.values())
             absent = [each for number in range(CALLS) for each in canaries(number).values() if each not in everything]
-            assert absent == [canaries(number)["result"] for number in range(3, CALLS, 10)]  # tools that failed
+            assert absent == [canaries(number)["result"] for number in range(7, CALLS, 10)]  # tools that failed
             lines = [[*read_log(data / "calls" / f"{name}.jsonl")] for name in records]
             assert len(lines) == CALLS
             assert [difference for log in lines for difference in replay(log)] == []

@@ -22,7 +22,6 @@ def channels(wav: bytes) -> tuple[bytes, bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 @pytest.mark.local
 @pytest.mark.timeout(300)
 def test_the_whole_call(tmp_path, monkeypatch, capsys):

@@ -11,7 +11,7 @@ from gateway.cli import main
 from gateway.testing import Behaviour, FakeTwilio
 from gateway.testing.twilio import Marks
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 NUMBER = "+14155550100"
 OLD = "https://old.example/voice"
 

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from gateway.testing.model import call_tool, say
-from gateway.testing.twilio import tone
+from tests import canaries as shared
 from tests.receiver import Receiver
 from tests.s3 import bucket, s3_server
 
@@ -25,30 +25,16 @@ recording: {{mode: dual, consent: not-needed, reason: a test}}
 outcome: {{schema: {{type: object, properties: {{callback_number: {{type: string}}}}}}}}
 deliver: [{{webhook: "{receiver}/good"}}, {{webhook: "http://127.0.0.1:9/nobody-listens"}}]
 """
-TOOLS = '''
-def find(customer: str) -> str:
-    """Find a customer.
-
-    Args:
-        customer: who.
-    """
-    return "resultcanary" + customer[-6:]
-'''
-QUESTION = tone(500, 300.0, 1000.0)
 ERASED, KEPT = (0, 1, 2), 3
 """The second and the third call are from one number."""
 
 
 def canaries(number: int) -> dict[str, str]:
     """Seven things of one call: names, numbers, digits and words."""
-    return {
-        "phone": f"1707555{4000 + (1 if number == 2 else number)}",
+    return shared.canaries(number) | {
+        "phone": shared.canaries(1 if number == 2 else number)["phone"],
         "callback": f"1708555{6000 + number}",
-        "caller": f"heardcanary{number:06}",
-        "agent": f"saidcanary{number:06}",
-        "result": f"resultcanary{number:06}",
         "message": f"messagecanary{number:06}",
-        "digits": f"7391{number:03}52",
     }
 
 
@@ -69,14 +55,7 @@ async def brain(session, asked):
 
 
 async def call(world, number, ids):
-    caller = await world.twilio.dial("+15550100", caller="+" + canaries(number)["phone"])
-    await caller.wait_for_speech()
-    await caller.wait_for_silence(600)
-    await caller.say(QUESTION)
-    await caller.wait_for_answer()
-    for digit in canaries(number)["digits"] + "#":
-        caller.call.press(digit)
-    await caller.wait_for_end()
+    caller = await shared.call(world, canaries(number))
     began = next(entry for entry in world.gateway.logged("call-began") if entry["call_sid"] == caller.call.sid)
     ids[number] = began["call_id"]
 
@@ -141,8 +120,7 @@ async def until(condition, seconds=20):
 
 
 async def test_nothing_of_an_erased_call_is_left(begin, tmp_path, database):
-    (tmp_path / "agents_config" / "tools").mkdir(parents=True)
-    (tmp_path / "agents_config" / "tools" / "records.py").write_text(TOOLS)
+    shared.add_tool(tmp_path / "agents_config")
     (tmp_path / "moto").mkdir()
     with s3_server(tmp_path / "moto") as store:
         async with (

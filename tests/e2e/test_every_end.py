@@ -5,7 +5,7 @@ import pytest
 from tests.bench import endings
 from tests.bench.books import was_accepted
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(300)]
 CALLS = 3 * len(endings.WAYS)
 
 
