@@ -6,18 +6,8 @@ import structlog
 pytest_plugins = ["tests.records", "tests.twilio_api"]
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--alone", choices=["only", "never"], help="of the tests marked alone: run only these, or none")
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what another run does, and begin with the files that take long: whoever is done first takes the next."""
-    if wanted := config.getoption("alone"):
-        alone = [item for item in items if item.get_closest_marker("alone")]
-        others = [item for item in items if not item.get_closest_marker("alone")]
-        items[:], left_out = (alone, others) if wanted == "only" else (others, alone)
-        config.hook.pytest_deselected(items=left_out)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take long: of several processes the one that is done first takes the next."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 
