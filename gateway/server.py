@@ -188,7 +188,7 @@ def _picows(accept: Accept, peer: str) -> WSProtocol:
         True,  # noqa: FBT003 - pongs
         MAX_MESSAGE,
         None,
-        4096,
+        2048,  # bytes of the read buffer, five frames; it grows as it has to
     )
 
 

@@ -127,8 +127,8 @@ class Playhead:
         self.echoes = self.cleared = self.stray = 0
         self._ample = NEVER  # ms of our clock, plus what was sent: until then the queue is no cause for a closer look
         self.round_trip, self.start_delay = ROUND_TRIP_MS, START_DELAY_MS
-        self._round_trips: deque[float] = deque(maxlen=16)
-        self._delays: deque[float] = deque(maxlen=9)
+        self._round_trips: tuple[float, ...] = ()  # the newest few
+        self._delays: tuple[float, ...] = ()
         self.placed: deque[Placed] = deque(maxlen=_NEWS)
         self._marks: deque[_Sent] = deque()
         self._runs: deque[_Run] = deque()
@@ -139,8 +139,7 @@ class Playhead:
         """Begin with a new stream; delays learned on the one before are the first guess."""
         self.stream, self._epoch, self._number, self.echoes = stream, 0, 0, 0
         self.clock = CarrierClock(now)
-        self._round_trips.clear()
-        self._delays.clear()
+        self._round_trips = self._delays = ()
 
     def empty(self, position: int, carrier_ms: float) -> None:
         """What lies behind ``position`` is gone from the carrier's queue; echoes of marks sent before count no more."""
@@ -222,18 +221,18 @@ class Playhead:
         if mark.idle:
             run.idle_ms = at
             if run.sure:
-                self._round_trips.append(at - self.clock.read(mark.sent_at))
+                self._round_trips = (*self._round_trips[-15:], at - self.clock.read(mark.sent_at))
                 self.round_trip = max(min(self._round_trips), 0.0)
             self._place(run)
             return "heard"
         line = at - mark.position / BYTES_PER_MS
         onset = line + run.start / BYTES_PER_MS - self.clock.read(run.sent_at)
         if onset < self.round_trip:  # the idle mark's echo was late: the audio would have been heard before it came
-            self._round_trips.append(onset)
+            self._round_trips = (*self._round_trips[-15:], onset)
             self.round_trip = max(onset, 0.0)
         if run.sure and not run.lines and run.idle_ms is not None:
             delay = line + run.start / BYTES_PER_MS - run.idle_ms
-            self._delays.append(min(max(delay, 0.0), LONGEST_START_MS))
+            self._delays = (*self._delays[-8:], min(max(delay, 0.0), LONGEST_START_MS))
             self.start_delay = median(self._delays)
         run.lines = (*run.lines[-3:], line)
         run.joined = None

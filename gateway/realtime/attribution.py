@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-ITEMS = 32
+ITEMS = 8
 CALLS = 64
 
 

@@ -24,8 +24,8 @@ from agents.realtime._default_tracker import ModelAudioTracker
 from agents.realtime.items import RealtimeItem
 from agents.realtime.model_events import RealtimeModelEvent, RealtimeModelTranscriptDeltaEvent
 
-KEPT: Final = 32
-"""Items, responses and calls of tools that are kept; older ones are not touched any more by what comes."""
+KEPT: Final = 8
+"""Items and calls of tools that are kept; older ones are not touched any more by what comes."""
 UNREAD: Final = frozenset(
     {
         RealtimeRawModelEvent,  # heard at arrival, by a listener of the model
@@ -81,7 +81,7 @@ class BoundedSession(RealtimeSession):
 
     async def _put_event(self, event: RealtimeSessionEvent) -> bool:
         if type(event) is RealtimeAgentEndEvent:
-            del self._context_wrapper.usage.request_usage_entries[:-KEPT]
+            self._context_wrapper.usage.request_usage_entries.clear()  # they are summed up beside
             self._forget_tool_calls()
         if type(event) in UNREAD:
             return not (self._closing or self._closed)

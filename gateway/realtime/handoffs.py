@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -31,7 +30,7 @@ class HandoffBudget:
     def __init__(self, context: ToolContext, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._context = context
         self._clock = clock
-        self._recent: deque[float] = deque()
+        self._recent: list[float] = []
 
     def caller_spoke(self) -> None:
         """Start anew."""
@@ -40,9 +39,7 @@ class HandoffBudget:
     def spend(self, source: str, target: str) -> bool:
         """Take one handoff, or say that there is none left."""
         now = self._clock()
-        while self._recent and now - self._recent[0] > FORGOTTEN_AFTER:
-            self._recent.popleft()
-        self._recent.append(now)
+        self._recent = [*(at for at in self._recent if now - at <= FORGOTTEN_AFTER), now]
         tried = len(self._recent)
         if tried <= HANDOFFS_IN_A_ROW:
             return True

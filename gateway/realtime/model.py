@@ -280,6 +280,9 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
             case "session.updated":
                 self._unanswered_updates -= 1
                 await super()._handle_ws_event(event)
+                if (session := self._created_session) is not None:
+                    # Only its audio is asked for later; the server's own copies of these need not be held.
+                    session.instructions = session.tools = session.prompt = None
                 if speaks_mu_law(event.get("session")):
                     # Also where the SDK could not read the rest of the session: its clamps count in this format.
                     self._audio_state_tracker.set_audio_format(MU_LAW)

@@ -92,12 +92,11 @@ class Shield:
         """Return a tool of the user's that runs on the tools loop; it needs approval if it says so itself, too."""
         own = tool.timeout_seconds
         timeout = DEFAULT_TIMEOUT if own is None else own + OWN_TIMEOUT_MARGIN
-        loud = _loud(tool)
 
         async def invoke(context: SdkToolContext[Any], arguments: str) -> str:
             async def run() -> Any:
                 try:
-                    return await invoke_function_tool(function_tool=loud, context=context, arguments=arguments)
+                    return await invoke_function_tool(function_tool=_loud(tool), context=context, arguments=arguments)
                 except ModelBehaviorError as error:
                     raise ToolError(f"{error}. Correct the arguments and try again.") from error
 

@@ -87,7 +87,7 @@ class Database:
                 "synchronous=NORMAL",
                 "foreign_keys=ON",
                 "secure_delete=ON",  # what is erased is overwritten
-                "cache_size=-2000",  # KiB of each connection; with 16 MB batches take as long
+                "cache_size=-500",  # KiB of each connection; with 16 MB batches take as long
             ):
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
