@@ -113,9 +113,7 @@ class Projection:
             return  # told before
         self._zero, self._policy = header.wall, header.policy
         if self.known:
-            # Another process took the call up after the one that wrote the log was lost; it counts from 1 again.
-            self._base, self._shift = self._number, header.wall - self.call["began"]
-            self._set(ended=None, result="", reason="", ended_by="", keep_until=None, node=header.node)
+            self._reopen(header)
             return
         counts = dict.fromkeys(("visits", "turns", "barge_ins", "tools", "handoffs", "transfers", "guardrail_trips"), 0)
         self.call = {"id": header.call_id}
@@ -147,6 +145,19 @@ class Projection:
         )
         self._keep, self._keep_recording = header.keep_transcript, header.keep_recording
         self._open_leg("caller", "", "", header.wall, header.call_sid)
+
+    def _reopen(self, header: Header) -> None:
+        """Go on where another process took the call up after the one that wrote the log was lost: it counts anew."""
+        self._base, self._shift = self._number, header.wall - self.call["began"]
+        if (lost := self.call["ended"]) is None:
+            self._set(node=header.node)
+            return
+        self._set(ended=None, result="", reason="", ended_by="", keep_until=None, node=header.node)
+        for number, leg in self._rows[tables.legs].items():
+            if leg["ended"] == lost:
+                self._put(tables.legs, number, ended=None, status="")
+        if None in self._rows[tables.recordings]:
+            self._put(tables.recordings, None, ended=None, keep_until=None)
 
     def _entry(self, entry: Entry) -> None:
         number, at, event = self._base + entry.number, self._zero + entry.at, entry.event

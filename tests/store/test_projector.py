@@ -300,6 +300,7 @@ async def test_a_call_taken_up_by_another_process_is_counted_on_while_it_lives(d
         "output_tokens": (60, 0.75),
     }
     assert len(live["notes"]) == 2
+    assert [(leg["kind"], leg["ended"]) for leg in live["legs"]] == [("caller", row["ended"])]
     assert [each["reason"] for each in projector.closed] == ["process-lost", "caller-hung-up"]
     await rebuild(database, writer.folder)
     assert await everything(database) == live
