@@ -109,7 +109,11 @@ WAYS = {
     "the webhook comes twice": Way("talks", frozenset({HUNG_UP, *EARLY}), _hang_up, {"duplicate_webhooks": True}),
     "the stream is lost": Way("talks", frozenset({LOST, NO_STREAM, *LIMITS}), _lose_stream),
     "the stream is lost, of which no action tells": Way(
-        "talks", frozenset({LOST, HUNG_UP}), _lose_stream, {"action_on_broken_stream": False}
+        # A stream that is lost before its first message was read is one that never came.
+        "talks",
+        frozenset({LOST, HUNG_UP, *EARLY}),
+        _lose_stream,
+        {"action_on_broken_stream": False},
     ),
     "the stream is refused": Way(
         "talks",

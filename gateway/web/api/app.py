@@ -64,7 +64,10 @@ class Api:
             answer = _refusal(Refused(error.status_code, code, error.detail, error.headers))
             await answer(scope, receive, send)
         except StoreError as error:
-            await _refusal(Refused(503, "store-away", str(error)))(scope, receive, send)
+            log.error("api-without-store", error=str(error))  # noqa: TRY400 - no fault of ours
+            await _refusal(Refused(503, "store-away", "The store of recordings can't be reached; try again."))(
+                scope, receive, send
+            )
         except (SQLAlchemyError, OSError) as error:
             log.error("api-without-database", error=type(error).__name__)  # noqa: TRY400 - said once, by the projector
             await _refusal(Refused(503, "database-away", "The database can't be reached; try again."))(
