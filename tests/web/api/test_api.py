@@ -8,6 +8,7 @@ import pytest
 
 from gateway.call.events import ApprovalAsked
 from gateway.store import audit, tokens
+from gateway.store.recording.shelf import Recordings
 
 pytestmark = pytest.mark.anyio
 
@@ -240,3 +241,13 @@ async def test_a_call_is_erased(node):
     assert (await client.get(f"/calls/{call_id}/transcript")).json()["error"]["code"] == "call-erased"
     assert node.recordings.find(call_id) is None
     assert len((await client.get("/calls")).json()["calls"]) == 2
+
+
+async def test_a_store_of_recordings_that_is_away_is_said_so_and_nothing_is_erased(node, tmp_path):
+    client = await node.client("read", "listen", "erase")
+    call_id = node.calls[0].call_id
+    away = "s3://calls/node1?endpoint=http://127.0.0.1:9&region=x&access_key_id=k&secret_access_key=s"
+    node.recordings._store = Recordings(tmp_path, away)._store
+    for answer in (await client.get(f"/calls/{call_id}/recording"), await client.delete(f"/calls/{call_id}")):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store-away")
+    assert (await client.get(f"/calls/{call_id}")).status_code == 200
