@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import msgspec
 import structlog
+from agents.realtime import RealtimeSessionModelSettings
 from agents.realtime.items import RealtimeMessageItem
 from agents.realtime.model_events import (
     RealtimeModelAudioEvent,
@@ -44,6 +45,7 @@ from openai.types.realtime import (
     RealtimeConversationItemAssistantMessage,
     RealtimeConversationItemSystemMessage,
     RealtimeConversationItemUserMessage,
+    RealtimeSessionCreateRequest,
     SessionUpdateEvent,
 )
 from pydantic import TypeAdapter
@@ -107,7 +109,7 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
         self._socket: ModelSocket | None = None
         self._bad_messages = 0
         self._cut_by_server = False
-        self._last_update: SessionUpdateEvent | None = None
+        self._last_update: RealtimeSessionModelSettings | None = None
         self._update_ids: dict[str, bool] = {}  # id of a session.update: whether it says more than tracing
         self._unanswered_updates = 0
 
@@ -183,7 +185,7 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
     async def update_again(self) -> None:
         """Send the last full ``session.update`` once more."""
         if self._last_update is not None:
-            await self._send_raw_message(self._last_update.model_copy())
+            await self._update_session_config(self._last_update)
 
     @property
     def updates_answered(self) -> bool:
@@ -209,8 +211,10 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
         event.event_id = f"session_update_{len(self._update_ids) + 1}"
         self._update_ids[event.event_id] = full
         self._unanswered_updates += 1
-        if full:
-            self._last_update = event
+
+    async def _update_session_config(self, model_settings: RealtimeSessionModelSettings) -> None:
+        self._last_update = model_settings  # not the event that is made of it, which is ten times as large
+        await super()._update_session_config(model_settings)
 
     async def _send_tool_output(self, event: RealtimeModelSendToolOutput) -> None:
         # The SDK starts no response for one case alone: a tool that does not exist. The caller would hear nothing.
@@ -281,8 +285,7 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
                 self._unanswered_updates -= 1
                 await super()._handle_ws_event(event)
                 if (session := self._created_session) is not None:
-                    # Only its audio is asked for later; the server's own copies of these need not be held.
-                    session.instructions = session.tools = session.prompt = None
+                    _forget_what_was_said(session)
                 if speaks_mu_law(event.get("session")):
                     # Also where the SDK could not read the rest of the session: its clamps count in this format.
                     self._audio_state_tracker.set_audio_format(MU_LAW)
@@ -375,6 +378,15 @@ class GatewayModel(OpenAIRealtimeWebSocketModel):
         message = str(error.get("message") or "").lower()
         if error.get("code") == "response_cancel_not_active" or "no active response" in message:
             await self._follow_end(self._response_create_sequencer.ongoing_response_id)
+
+
+def _forget_what_was_said(session: RealtimeSessionCreateRequest) -> None:
+    """Let go of the server's copy of what it was told: the SDK only asks for how turns are detected."""
+    session.instructions = session.tools = session.prompt = None
+    if session.audio is not None:
+        session.audio.output = None
+        if session.audio.input is not None:
+            session.audio.input.format = session.audio.input.transcription = None
 
 
 def _append(payload: str) -> bytes:

@@ -27,7 +27,7 @@ from gateway.call.events import (
 )
 from gateway.call.reason import EndReason
 
-STORY: Final = 100
+STORY: Final = 50
 """Entries that a late watcher is still told of."""
 BACKLOG: Final = 1000
 """Entries that may wait for one watcher."""

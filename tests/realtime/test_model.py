@@ -56,8 +56,10 @@ MODEL_METHODS = {
     "_mark_response_done": ["response_id"],
     "_cancel_response_create_tasks": [],
     "_release_response_waiters": [],
+    "_update_session_config": ["model_settings"],
 }
 MODEL_ATTRIBUTES = [
+    "_created_session",
     "_websocket",
     "_current_item_id",
     "_audio_state_tracker",
@@ -102,7 +104,17 @@ def test_the_sdk_still_overrides_what_we_override() -> None:
         "_listen_for_messages",
         "_handle_ws_event",
         "_handle_conversation_item",
+        "_update_session_config",
     }
+
+
+def test_the_sdk_asks_the_session_only_for_what_ours_keeps_of_it() -> None:
+    source = inspect.getsource(OpenAIRealtimeWebSocketModel)
+    assert source.count("session = self._created_session") == 2
+    assert source.count("self._created_session") == 5  # made, forgotten, replaced
+    asked = re.findall(r"session = self\._created_session\n.*?interrupt_response is True", source, re.DOTALL)
+    assert {name for part in asked for name in re.findall(r"session\.(\w+)", part)} == {"audio"}
+    assert {name for part in asked for name in re.findall(r"audio\.input\.(\w+)", part)} == {"turn_detection"}
 
 
 def test_the_sequencer_still_names_the_open_response() -> None:
