@@ -6,7 +6,7 @@ import pytest
 from gateway.testing import PUBLIC_URL, VOICE_URL
 from gateway.testing.model import decode_frames, say
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.alone]
 DESK = "+15550100"
 
 
