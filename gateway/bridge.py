@@ -28,7 +28,6 @@ from gateway.call.commands import (
     Continue,
     EndCall,
     Finish,
-    Hear,
     Mark,
     OpenAgent,
     Play,
@@ -66,6 +65,10 @@ class AgentSide(Protocol):
 
     def perform(self, command: AgentCommand) -> None:
         """Queue a command for the model without waiting."""
+        ...
+
+    def hear(self, payload: str, size: int) -> None:
+        """Queue a frame of the caller's audio: what a ``Hear`` holds, without making one."""
         ...
 
 
@@ -151,6 +154,24 @@ class Bridge:
         finally:
             self._busy = False
 
+    def hear(self, payload: str, size: int, timestamp_ms: int) -> None:
+        """Take a frame of the caller: as a ``CallerAudio``, but by the short way that fifty of them a second need.
+
+        No turn, no deadline and no other command hangs on a frame.
+        """
+        if self._busy or self._over.is_set():
+            self.emit(CallerAudio(payload, size, timestamp_ms))
+            return
+        now = self.clock()
+        try:
+            heard = self.call.hear(size, timestamp_ms, now)
+            self.log.frame(now, payload, size, timestamp_ms, heard=heard)
+            if heard and self._agent is not None:
+                self._agent.hear(payload, size)
+        except Exception:
+            log.exception("call-failed", line=self.call.policy.line, on="CallerAudio")
+            self._give_up(now)
+
     def ask(self, question: ContinuationAsked) -> Plan:
         """Return what the carrier is to do next."""
         self._answer = (HangUp(),)
@@ -190,7 +211,6 @@ class Bridge:
         try:
             self._decide(event, now)
         except Exception:
-            # The bridge's edge: a fault of ours must not leave the caller in silence, nor the record open.
             log.exception("call-failed", line=self.call.policy.line, on=type(event).__name__)
             self._give_up(now)
             return
@@ -206,11 +226,6 @@ class Bridge:
             self._placed.clear()
         # Whoever wants to have all of a call, its audio too, taps it here, off the path: see gateway.store.log.Tap.
         self.log.append(now, event, commands, placed)
-        if type(event) is CallerAudio:  # the short way of fifty frames a second: no turn, no deadline hangs on one
-            for command in commands:
-                if type(command) is Hear and self._agent is not None:
-                    self._agent.perform(command)
-            return
         if self.call.turns.settled:
             self.log.settled(now, self.call.turns.take_settled())
         for command in commands:
@@ -245,6 +260,7 @@ class Bridge:
         self.on_finish(reason)
 
     def _give_up(self, now: float) -> None:
+        """End the call at its edge: a fault of ours must not leave the caller in silence, nor the record open."""
         if self._stream is not None:
             self._stream.end("closed")
         self._finish(EndReason("gateway", "internal-error"), now)

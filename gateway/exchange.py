@@ -226,7 +226,7 @@ class Exchange:
         live.visit = max(live.visit, claims.stream)
         live.bridge.attach(stream, start.stream_sid)
         try:
-            await stream.run(live.bridge.emit)
+            await stream.run(live.bridge.emit, live.bridge.hear)
         finally:
             live.bridge.detach(stream)
 

@@ -152,7 +152,8 @@ class CallMaker:
             on_finish: told once, when its record is closed.
         """
         policy = _policy(incoming, line, return_to)
-        zero = self._clock()
+        clock = self._clock
+        zero = clock()
         header = self._header(incoming, line, policy, snapshot=directory.hash, call_id=call_id, zero=zero)
 
         def open_side(session: int) -> AgentSide:
@@ -164,7 +165,7 @@ class CallMaker:
             log=self._open_log(header, line),
             call_sid=incoming.call_sid,
             # Whole microseconds since the call began: what the log holds is exactly what the call was told.
-            clock=lambda: int((self._clock() - zero) * 1e6) / 1e6,
+            clock=lambda: int((clock() - zero) * 1e6) / 1e6,
             open_side=open_side,
             carrier=self._carrier(incoming.account_sid),
             on_finish=on_finish,

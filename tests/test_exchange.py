@@ -22,6 +22,7 @@ from gateway.call.events import (
     SpeechStarted,
     StopCause,
     StreamStopped,
+    TimePassed,
 )
 from gateway.call.incoming import IncomingCall
 from gateway.call.outcome import AgentAnswers, Refused, TargetRings, WordsHeard
@@ -62,6 +63,9 @@ class Agent:
         if isinstance(command, CloseAgent):
             self.closed.set()
 
+    def hear(self, payload, size):
+        self.commands.append(Hear(payload, size))
+
 
 @dataclass
 class Agents:
@@ -82,7 +86,7 @@ class Stream:
         self.over = anyio.Event()
         self.cause: StopCause = "closed"
 
-    async def run(self, emit):
+    async def run(self, emit, _emit_audio):
         await self.over.wait()
         emit(StreamStopped(self.number, self.cause))
 
@@ -263,7 +267,7 @@ async def test_early_audio_goes_to_the_agent_in_order(tmp_path):
         await anyio.wait_all_tasks_blocked()
         [live] = here.exchange.calls
         for number in range(5):
-            live.bridge.emit(CallerAudio(f"frame{number}", 160, number * 20))
+            live.bridge.hear(f"frame{number}", 160, number * 20)
         heard = [command.payload for command in here.agents.opened[0].commands if isinstance(command, Hear)]
         assert heard == [f"frame{number}" for number in range(5)]
         stream.end("stop")
@@ -361,6 +365,27 @@ async def test_a_fault_of_ours_ends_the_call_with_its_reason_and_words(tmp_path,
     assert str(here.log()[-1].reason) == "gateway: internal-error"
 
 
+async def test_a_frame_by_the_short_way_is_the_event_that_it_stands_for(tmp_path):
+    logs = []
+    for name in ("event", "short"):
+        async with node(tmp_path / name) as here, anyio.create_task_group() as tasks:
+            stream = Stream()
+            tasks.start_soon(here.exchange.carry, here.start(here.offer()), stream)
+            await anyio.wait_all_tasks_blocked()
+            [live] = here.exchange.calls
+            for number in range(45):
+                frame = (f"frame{number}", 160, number * 20 + (40 if number > 30 else 0))
+                if number in {10, 42}:
+                    live.bridge.emit(AgentLost(1, "model-unreachable") if number > 40 else TimePassed())
+                live.bridge.emit(CallerAudio(*frame)) if name == "event" else live.bridge.hear(*frame)
+                here.time[0] += 0.02
+            heard = [command for command in here.agents.opened[0].commands if isinstance(command, Hear)]
+            stream.end("stop")
+        logs.append((heard, [line for line in here.log() if isinstance(line, Entry)]))
+    assert logs[0] == logs[1]
+    assert len(logs[0][0]) == 42  # the rest came after the model was gone
+
+
 async def test_a_side_that_fails_to_take_a_command_ends_the_call_too(tmp_path, monkeypatch):
     async with node(tmp_path) as here, anyio.create_task_group() as tasks:
         stream = Stream()
@@ -368,9 +393,8 @@ async def test_a_side_that_fails_to_take_a_command_ends_the_call_too(tmp_path, m
         await anyio.wait_all_tasks_blocked()
         [live] = here.exchange.calls
         agent = here.agents.opened[0]
-        perform = agent.perform
-        monkeypatch.setattr(agent, "perform", lambda command: perform(command) if command == CloseAgent() else 1 / 0)
-        live.bridge.emit(CallerAudio("/////w==", 4, 0))
+        monkeypatch.setattr(agent, "hear", lambda _payload, _size: 1 / 0)
+        live.bridge.hear("/////w==", 4, 0)
         await anyio.wait_all_tasks_blocked()
         assert stream.over.is_set()
         assert here.exchange.calls == ()
@@ -414,7 +438,7 @@ async def test_a_recorded_call_begins_with_its_notice_and_leaves_a_file(tmp_path
         for number in range(4):
             if number == 2:
                 assert live.pause_recording("tester")
-            live.bridge.emit(CallerAudio(loud, 160, number * 20))
+            live.bridge.hear(loud, 160, number * 20)
             here.time[0] += 0.02
         stream.end("stop")
         await anyio.wait_all_tasks_blocked()

@@ -126,7 +126,7 @@ class Call:
     def handle(self, event: e.Event, now: float) -> list[Command]:
         """Take one event; return what must be done because of it, in order."""
         if type(event) is e.CallerAudio:
-            return self._caller_audio(event, now)
+            return [Hear(event.payload, event.size)] if self.hear(event.size, event.timestamp_ms, now) else []
         if self.state is State.ENDED:
             return []
         before = self.state
@@ -136,18 +136,22 @@ class Call:
         out, self._out = self._out, []
         return out
 
-    # ---- One event --------------------------------------------------------------------------------------------------
+    def hear(self, size: int, timestamp_ms: int, now: float) -> bool:
+        """Take one frame of the caller, ``size`` bytes; return whether the agent is to hear it.
 
-    def _caller_audio(self, event: e.CallerAudio, now: float) -> list[Command]:
-        """Pass one frame on: the path that every 20 ms of every call takes."""
+        It is what :meth:`handle` does with a ``CallerAudio``, for who has no need of events: the path that every 20 ms
+        of every call takes.
+        """
         if not self._stream_open or self.state is State.ENDED:
-            return []
-        self.playout.frame(event.timestamp_ms, now)
+            return False
+        self.playout.frame(timestamp_ms, now)
         if self._agent_state not in {"ready", "connecting"}:
-            return []
-        self._heard_offset = event.timestamp_ms - self._appended_ms
-        self._appended_ms += event.size / 8
-        return [Hear(event.payload, event.size)]
+            return False
+        self._heard_offset = timestamp_ms - self._appended_ms
+        self._appended_ms += size / 8
+        return True
+
+    # ---- One event --------------------------------------------------------------------------------------------------
 
     def _handle(self, event: e.Event, now: float) -> None:
         match event:

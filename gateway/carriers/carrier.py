@@ -13,6 +13,8 @@ from gateway.call.plan import Plan
 
 Emit: TypeAlias = Callable[[Event], None]
 """Where a side puts what happened: synchronous, on the event loop's thread; the call has decided when it returns."""
+EmitAudio: TypeAlias = Callable[[str, int, int], None]
+"""Where a stream puts the caller's frames: what a ``CallerAudio`` holds, without making one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class StreamSide(Protocol):
         """Milliseconds of audio that were played to this stream and have not left for the carrier."""
         ...
 
-    async def run(self, emit: Emit) -> None:
+    async def run(self, emit: Emit, emit_audio: EmitAudio) -> None:
         """Read until the stream is over; the last event is always ``StreamStopped`` (unless ``run`` is cancelled)."""
         ...
 

@@ -90,7 +90,9 @@ class AgentOfCall:
         self._side = side
         self._agents = agents
         self.perform: Callable[[AgentCommand], None] = side.perform
-        """Takes a command for the model: the side's own method, as every frame of the caller comes this way."""
+        """Takes a command for the model."""
+        self.hear: Callable[[str, int], None] = side.hear
+        """Takes a frame of the caller: the side's own method, as there are so many of them."""
 
     async def run(self, emit: Callable[[Event], None]) -> None:
         """Connect, and run until closed or lost; the tools of the session end with it."""

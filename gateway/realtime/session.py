@@ -118,7 +118,7 @@ class RealtimeSide:
                 await self._over.wait()
                 tasks.cancel_scope.cancel()
         finally:
-            self._over.set()
+            self._stop()
             await self._close()
 
     def perform(self, command: c.AgentCommand) -> None:
@@ -126,18 +126,22 @@ class RealtimeSide:
 
         Commands that come before ``AgentReady`` are kept in order and carried out then.
         """
-        if type(command) is c.Hear and self._outbox.idle and not self._over.is_set():
-            try:
-                if self._model.append_audio_now(command.payload):
-                    return
-            except Exception:  # noqa: BLE001, S110 - whatever ails the socket, the writer meets it too, and can tell
-                pass
         if self._over.is_set():
             return
         if isinstance(command, c.CloseAgent):
             self._end(None)
         else:
             self._outbox.put(command)
+
+    def hear(self, payload: str, size: int) -> None:
+        """Take a frame of the caller's audio as a ``Hear``: at once, where nothing waits before it."""
+        if self._outbox.idle:
+            try:
+                if self._model.append_audio_now(payload):
+                    return
+            except Exception:  # noqa: BLE001, S110 - whatever ails the socket, the writer meets it too, and can tell
+                pass
+        self.perform(c.Hear(payload, size))
 
     # ---- Its life ---------------------------------------------------------------------------------------------------
 
@@ -197,7 +201,7 @@ class RealtimeSide:
         """End the session; with a loss its last event is ``AgentLost``. Only the first call counts."""
         if self._over.is_set():
             return
-        self._over.set()
+        self._stop()
         if loss is None:
             return
         log.warning("model-lost", reason=loss.reason, detail=loss.detail, session=self._number)
@@ -205,6 +209,10 @@ class RealtimeSide:
             self._emit(AgentLost(self._number, loss.reason, loss.detail))
         except Exception:
             log.exception("agent-event-failed", kind="AgentLost", session=self._number)
+
+    def _stop(self) -> None:
+        self._over.set()
+        self._outbox.idle = False  # nothing is sent past it any more
 
     async def _close(self) -> None:
         if self._session is None:

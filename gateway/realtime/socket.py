@@ -53,10 +53,11 @@ class Outflow:
 
     def put(self, transport: WSTransport, message: bytes) -> None:
         """Send a text message with the others of this round."""
-        if not self._waiting:
+        waiting = self._waiting
+        waiting.append((transport, message))
+        if len(waiting) == 1:
             asyncio.get_running_loop().call_soon(self.flush)
-        self._waiting.append((transport, message))
-        if len(self._waiting) >= _ROUND:
+        elif len(waiting) >= _ROUND:
             self.flush()
 
     def flush(self) -> None:
@@ -173,9 +174,10 @@ class ModelSocket(WSListener):
 
     def send_soon(self, message: bytes) -> bool:
         """Send a text message in this round of the event loop if that needs no waiting; else return False."""
-        if self._at_once is None:
+        transport = self._at_once
+        if transport is None:
             return False
-        self._put(self._at_once, message)
+        self._put(transport, message)
         return True
 
     async def recv(self) -> bytes:

@@ -85,28 +85,36 @@ class CallLog:
         writer.add(self)
 
     def append(self, now: float, event: Event, commands: list[Command], placed: tuple[Placed, ...] = ()) -> None:
-        self._count += 1
         if type(event) is CallerAudio and len(commands) == 1 and not placed:
-            self._append_frame(now, event)
+            self.frame(now, event.payload, event.size, event.timestamp_ms, heard=True)
             return
+        self._count += 1
         if self._run is not None:
             self._end_run()
         self._lines.append(("event", self._count, now, event, commands, placed))
         if type(event) not in AUDIO:
             self.feed.take(self._count, now, event, commands)
 
-    def _append_frame(self, now: float, frame: CallerAudio) -> None:
-        """Add a frame to the run of those before it, if it goes on where they end: all but the moment is known then."""
+    def frame(self, now: float, payload: str, size: int, timestamp_ms: int, *, heard: bool) -> None:
+        """Append a frame of the caller that the agent was to hear, or not.
+
+        It joins the run of those before it if it goes on where they end: all but the moment is known then.
+        """
+        if not heard:
+            self.append(now, CallerAudio(payload, size, timestamp_ms), [])
+            return
+        self._count += 1
         run = self._run
-        if run is None or run.next_ms != frame.timestamp_ms or run.size != frame.size:
+        if run is None or run.next_ms != timestamp_ms or run.size != size:
             if run is not None:
                 self._end_run()
-            self._run = run = _Run(self._count, frame.timestamp_ms, frame.size)
-        run.moments.append(now)
+            self._run = run = _Run(self._count, timestamp_ms, size)
+        moments = run.moments
+        moments.append(now)
         run.next_ms += run.step_ms
         if self._audio:
-            run.payloads.append(frame.payload)
-        if len(run.moments) == RUN:
+            run.payloads.append(payload)
+        if len(moments) == RUN:
             self._end_run()
 
     def _end_run(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 from agents import function_tool
 from agents.realtime import RealtimeAgent
 
-from gateway.call.commands import AgentCommand, CloseAgent
+from gateway.call.commands import AgentCommand, CloseAgent, Hear
 from gateway.call.events import AgentReady, Event
 from gateway.call.playout import PlaybackState
 from gateway.realtime.session import RealtimeSide
@@ -96,7 +96,10 @@ class Caller:
 
     def perform(self, *commands: AgentCommand) -> None:
         for command in commands:
-            self.side.perform(command)
+            if isinstance(command, Hear):  # by the way that frames come
+                self.side.hear(command.payload, command.size)
+            else:
+                self.side.perform(command)
 
     def of(self, kind: type[E]) -> list[E]:
         return [event for event in self.events if isinstance(event, kind)]

@@ -9,7 +9,7 @@ from gateway.call.commands import StreamCommand
 from gateway.call.events import ContinuationAsked, Event, StopCause, StreamStopped
 from gateway.call.incoming import IncomingCall
 from gateway.call.plan import Connect, Dial, Enqueue, Plan, Refer, Return
-from gateway.carriers.carrier import Emit, Exchange, StreamSide
+from gateway.carriers.carrier import Emit, EmitAudio, Exchange, StreamSide
 
 ACCOUNT: Final = "browser"
 """Stands for Twilio's AccountSid in calls from a browser."""
@@ -55,7 +55,7 @@ class BrowserStream:
         """Milliseconds of audio that have not left for the browser."""
         return self._stream.unsent_ms
 
-    async def run(self, emit: Emit) -> None:
+    async def run(self, emit: Emit, emit_audio: EmitAudio) -> None:
         """Run the stream below."""
         self._calls.begin(self)
 
@@ -64,7 +64,7 @@ class BrowserStream:
                 self.cause = event.cause
             emit(event)
 
-        await self._stream.run(told)
+        await self._stream.run(told, emit_audio)
 
     def perform(self, command: StreamCommand) -> None:
         """Queue a command for the browser."""

@@ -66,12 +66,6 @@ class MediaBody(msgspec.Struct, frozen=True, gc=False):
     timestamp: Annotated[int, msgspec.Meta(ge=0, le=_MAX_TIMESTAMP)]
     track: str = "inbound"
 
-    @property
-    def size(self) -> int:
-        """Bytes of audio in the payload (8 are one millisecond), known from its length alone."""
-        payload = self.payload
-        return len(payload) // 4 * 3 - payload.count("=", -2)
-
 
 class Media(msgspec.Struct, frozen=True, tag_field="event", tag="media", rename="camel", gc=False):
     stream_sid: str
@@ -138,12 +132,15 @@ def decode(text: bytes) -> Message:
         return _unknown(text, error)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise WireError("the message is not JSON") from error
+    if type(message) is Media:  # nearly always
+        body = message.media
+        length = len(body.payload)
+        if length % 4 or length > MAX_PAYLOAD or b"\\" in text or body.track != "inbound":
+            _check_media(body, text)  # it may still be right
+        elif not body.payload.isascii():
+            raise WireError("media: the payload is not base64")
+        return message
     match message:
-        case Media(media=body):
-            if body.track != "inbound" or len(body.payload) > MAX_PAYLOAD or len(body.payload) % 4 or b"\\" in text:
-                _check_media(body, text)  # it may still be right
-            elif not body.payload.isascii():
-                raise WireError("media: the payload is not base64")
         case Start():
             _check_start(message)
         case Dtmf():
@@ -152,7 +149,7 @@ def decode(text: bytes) -> Message:
         case Mark():
             if len(message.mark.name) > MAX_MARK_NAME:
                 raise WireError("mark: the name is too long")
-        case Connected() | Stop():
+        case Connected() | Stop() | Media():
             pass
     return message
 

@@ -9,9 +9,10 @@ from typing import Final, Protocol, assert_never
 
 import structlog
 
+from gateway.audio.payload import size_of
 from gateway.call.commands import Clear, CloseStream, Mark, Play, StreamCommand
-from gateway.call.events import CallerAudio, DigitPressed, MarkReached, MessageRefused, StopCause, StreamStopped
-from gateway.carriers.carrier import Emit
+from gateway.call.events import DigitPressed, MarkReached, MessageRefused, StopCause, StreamStopped
+from gateway.carriers.carrier import Emit, EmitAudio
 from gateway.carriers.twilio import media
 from gateway.errors import WireError
 
@@ -81,6 +82,7 @@ class TwilioStream:
         self._overrun = False
         self._marks_out = 0
         self._emit: Emit | None = None
+        self._emit_audio: EmitAudio | None = None
         self._early: list[bytes | None] = []
         """What came before anybody took events, in order; None is a binary message."""
         self._cause: StopCause | None = None
@@ -96,9 +98,9 @@ class TwilioStream:
         """Milliseconds of audio that still wait in our outbox."""
         return self._unsent / BYTES_PER_MS
 
-    async def run(self, emit: Emit) -> None:
+    async def run(self, emit: Emit, emit_audio: EmitAudio) -> None:
         """Carry the stream until it is over; the last event is ``StreamStopped``, and then the socket is closed."""
-        self._emit = emit
+        self._emit, self._emit_audio = emit, emit_audio
         early, self._early = self._early, []
         for message in early:
             if message is None:
@@ -190,8 +192,8 @@ class TwilioStream:
 
     def feed(self, message: bytes) -> None:
         """Take a text message, as the bytes that it came in."""
-        emit = self._emit
-        if emit is None:
+        emit, emit_audio = self._emit, self._emit_audio
+        if emit is None or emit_audio is None:
             self._early.append(message)
             return
         if self._cause is not None:
@@ -206,8 +208,8 @@ class TwilioStream:
             return
         if type(received) is media.Media and received.stream_sid == self._sid:
             body = received.media
-            if body.payload:
-                emit(CallerAudio(body.payload, body.size, body.timestamp))
+            if payload := body.payload:
+                emit_audio(payload, size_of(payload), body.timestamp)
         else:
             self._take(received, emit)
 

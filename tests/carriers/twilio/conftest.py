@@ -17,10 +17,10 @@ import uvicorn
 from starlette.applications import Starlette
 
 from gateway.call.commands import StreamCommand
-from gateway.call.events import ContinuationAsked, Event, StreamStarted
+from gateway.call.events import CallerAudio, ContinuationAsked, Event, StreamStarted
 from gateway.call.incoming import IncomingCall
 from gateway.call.plan import Connect, HangUp, Plan, Reject, Say
-from gateway.carriers.carrier import StreamSide, StreamStart
+from gateway.carriers.carrier import Emit, EmitAudio, StreamSide, StreamStart
 from gateway.carriers.twilio.upgrade import MediaSocket
 from gateway.errors import TokenError
 from gateway.server import websockets_for
@@ -36,6 +36,11 @@ def sign(url: str, fields: dict[str, str] | None = None, token: str = TOKEN) -> 
     """A signature, computed from Twilio's description and not by its library."""
     text = url + "".join(name + value for name, value in sorted((fields or {}).items()))
     return base64.b64encode(hmac.new(token.encode(), text.encode(), hashlib.sha1).digest()).decode()
+
+
+def as_event(emit: Emit) -> EmitAudio:
+    """Frames as the events that they stand for."""
+    return lambda payload, size, timestamp_ms: emit(CallerAudio(payload, size, timestamp_ms))
 
 
 @dataclass
@@ -96,7 +101,7 @@ class NotingExchange:
                     self.on_event(event, stream)
 
             emit(StreamStarted(start.stream_sid, stream.number))
-            await stream.run(emit)
+            await stream.run(emit, as_event(emit))
         finally:
             self.ended.set()
 

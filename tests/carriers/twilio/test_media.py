@@ -65,11 +65,6 @@ def test_an_unknown_kind_is_no_error():
     assert decode(json.dumps({"event": "x" * 1000})) == media.Unknown("x" * 64)
 
 
-@given(st.binary(max_size=800))
-def test_the_size_is_known_without_decoding(audio):
-    assert media.MediaBody(base64.b64encode(audio).decode(), 0).size == len(audio)
-
-
 @pytest.mark.parametrize(
     ("text", "why"),
     [

@@ -11,6 +11,7 @@ from gateway.call.commands import Clear, CloseStream, Mark, Play
 from gateway.call.events import CallerAudio, DigitPressed, MarkReached, MessageRefused, StreamStopped
 from gateway.carriers.twilio import stream as module
 from gateway.carriers.twilio.stream import TwilioStream
+from tests.carriers.twilio.conftest import as_event
 
 pytestmark = pytest.mark.anyio
 
@@ -70,7 +71,7 @@ def events():
 async def running(stream, emit):
     """The stream runs in the block, and is over after it."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(stream.run, emit)
+        tasks.start_soon(stream.run, emit, as_event(emit))
         await settled()
         yield
         with anyio.fail_after(5):
@@ -108,7 +109,7 @@ async def test_every_message_becomes_its_event_at_once(socket, stream, events, w
 
 async def test_what_comes_before_it_runs_is_kept_in_order(stream, events, wire):
     feed(stream, wire.media(timestamp=20), wire.dtmf("1"), BINARY, wire.media(timestamp=40), wire.stop())
-    await stream.run(events.append)
+    await stream.run(events.append, as_event(events.append))
     assert [type(event) for event in events] == [CallerAudio, DigitPressed, MessageRefused, CallerAudio, StreamStopped]
 
 
@@ -202,7 +203,7 @@ async def test_commands_leave_at_once_in_order_and_exactly_shaped(socket, stream
         {"event": "media", "streamSid": STREAM_SID, "media": {"payload": PLAY.payload}},
         {"event": "mark", "streamSid": STREAM_SID, "mark": {"name": "3.0:2"}},
     ]
-    await stream.run(events.append)
+    await stream.run(events.append, as_event(events.append))
     assert socket.code == 1000
     assert events == [StreamStopped(3, "closed")]
 
@@ -266,7 +267,7 @@ async def test_a_clear_keeps_a_close_that_waits(socket, stream, events):
         stream.perform(command)
     socket.congested = False
     stream.resume()
-    await stream.run(events.append)
+    await stream.run(events.append, as_event(events.append))
     assert socket.events() == ["clear"]
     assert events == [StreamStopped(3, "closed")]
 
@@ -319,11 +320,11 @@ async def test_it_can_be_superseded(socket, stream, events, wire):
 async def test_ended_before_it_ran(stream, events, wire):
     feed(stream, wire.media())
     stream.end("superseded")
-    await stream.run(events.append)
+    await stream.run(events.append, as_event(events.append))
     assert events == [StreamStopped(3, "superseded")]
 
 
 async def test_cancelled_from_outside_it_leaves_nothing_behind(stream, events):
     with anyio.move_on_after(0.02):
-        await stream.run(events.append)
+        await stream.run(events.append, as_event(events.append))
     assert events == []
