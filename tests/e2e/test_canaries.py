@@ -13,7 +13,7 @@ from gateway.testing.model import call_tool, say
 from tests import canaries as shared
 from tests.collector import Collector
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(120)]
 CALLS, AT_ONCE = 50, 13
 LINE = """
 number: "+15550100"
