@@ -9,6 +9,8 @@ from typing import Any
 from gateway.errors import LogError
 from gateway.store.log_lines import Closed, encode, path_of
 
+_LONGEST_NOTE = 1 << 16
+
 
 def append_note(folder: Path, call_id: str, at: float, what: str, details: Mapping[str, Any]) -> bytes:
     """Add a note to a log that is closed; return the line.
@@ -26,6 +28,16 @@ def append_note(folder: Path, call_id: str, at: float, what: str, details: Mappi
     line = encode(("note", at, what, details)) + b"\n"
     _append(path_of(folder, call_id), line)
     return line
+
+
+def ends_with_note(path: Path) -> bool:
+    """Say whether the last line of a log that is closed is a note; false where there is no log."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - _LONGEST_NOTE))
+            return file.read().rstrip(b"\n").rpartition(b"\n")[2].startswith(b'["n"')
+    except OSError:
+        return False
 
 
 def append_closed(path: Path, closed: Closed, cost: Mapping[str, Any] | None = None) -> None:

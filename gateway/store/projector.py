@@ -21,9 +21,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from gateway.errors import LogError
 from gateway.store import tables
 from gateway.store.database import Database
+from gateway.store.log_file import ends_with_note
 from gateway.store.log_lines import header_of, path_of, read_lines, read_log
 from gateway.store.projection import Projection, Row, Rows
-from gateway.store.records import closed_calls, ended_of, merge, replace_call, save
+from gateway.store.records import calls_without_outcome, closed_calls, ended_of, merge, replace_call, save
 from gateway.store.recovery import Price, close_lost, logs_of, unpriced
 
 QUEUE = 10_000
@@ -36,6 +37,8 @@ PORTION, REST = 0.001, 0.003
 """Seconds of work after which the thread rests, and for how long: while it computes no frame of any call moves on."""
 RECENT = 512
 """Closed calls whose rows are remembered for notes that still come."""
+NOTED = 86_400.0
+"""Seconds before the start in which calls began whose logs may have notes that the database lacks."""
 _RETRY = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds between tries while the database is away."""
 
@@ -114,10 +117,14 @@ class Projector:
     async def _recover(self, database: Database) -> None:
         async with database.read() as connection:
             closed = await closed_calls(connection)
+            bare = await calls_without_outcome(connection, since=time.time() - NOTED)
         lost = [call_id for call_id in self._found if call_id not in closed]
         for projection in close_lost(self._folder, lost, self._price):
             await self._store(database, projection.take(), replacing=projection.call["id"])
             self._announce([projection])
+        for call_id in self._found:  # whose outcome came just before a crash, and is in the log alone
+            if call_id in bare and ends_with_note(path_of(self._folder, call_id)):
+                await self._catch_up(database, call_id)
 
     async def _step(self, database: Database) -> bool:
         """Write one batch; return whether more may wait."""

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.store import tables
+from gateway.store.filters import first_id
 from gateway.store.projection import Row, Rows
 
 _AT_ONCE = 500
@@ -72,6 +73,13 @@ async def closed_calls(connection: AsyncConnection) -> frozenset[str]:
     """Return the ids of all calls whose record is closed."""
     found = await connection.execute(select(tables.calls.c.id).where(tables.calls.c.ended.is_not(None)))
     return frozenset(found.scalars())
+
+
+async def calls_without_outcome(connection: AsyncConnection, *, since: float) -> frozenset[str]:
+    """Return the ids of calls that began since a moment, are over, and of which nobody knows what they came to."""
+    calls = tables.calls
+    over = calls.c.ended.is_not(None) & (calls.c.outcome_status == "") & (calls.c.id >= first_id(since))
+    return frozenset((await connection.execute(select(calls.c.id).where(over))).scalars())
 
 
 async def ended_of(connection: AsyncConnection, call_id: str) -> float | None:

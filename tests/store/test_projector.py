@@ -306,6 +306,22 @@ async def test_a_call_taken_up_by_another_process_is_counted_on_while_it_lives(d
     assert await everything(database) == live
 
 
+async def test_an_outcome_that_came_just_before_a_crash_is_not_left_in_the_log_alone(database, url, writer, whole):
+    calls = [whole(wall=time.time() - number) for number in range(2)]
+    writer.stop()
+    await rebuild(database, writer.folder)
+    append_note(writer.folder, calls[0].call_id, 99.0, "outcome", {"status": "filled", "values": {"name": "Ann"}})
+    projector = Following(url, writer.folder)
+    projector.start()
+    projector.stop()
+    found = {row["id"]: row["outcome"] for row in await rows_of(database, tables.calls)}
+    assert found == {calls[0].call_id: {"name": "Ann"}, calls[1].call_id: None}
+    assert projector.closed == []
+    live = await everything(database)
+    await rebuild(database, writer.folder)
+    assert await everything(database) == live
+
+
 async def test_a_call_whose_process_died_has_its_cost(database, url, writer, talk):
     call = talk()
     call.begin()
