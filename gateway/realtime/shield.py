@@ -11,6 +11,7 @@ import copy
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 import structlog
@@ -92,11 +93,12 @@ class Shield:
         """Return a tool of the user's that runs on the tools loop; it needs approval if it says so itself, too."""
         own = tool.timeout_seconds
         timeout = DEFAULT_TIMEOUT if own is None else own + OWN_TIMEOUT_MARGIN
+        loud = cache(lambda: _loud(tool))  # made when it is first called: most tools never are
 
         async def invoke(context: SdkToolContext[Any], arguments: str) -> str:
             async def run() -> Any:
                 try:
-                    return await invoke_function_tool(function_tool=_loud(tool), context=context, arguments=arguments)
+                    return await invoke_function_tool(function_tool=loud(), context=context, arguments=arguments)
                 except ModelBehaviorError as error:
                     raise ToolError(f"{error}. Correct the arguments and try again.") from error
 
