@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 HOUR = 3600.0
+LEAST = 1000
+"""Numbers that are remembered before those that have not called for an hour are looked for."""
 
 Refusal: TypeAlias = Literal["draining", "full", "line-full", "caller-too-often"]
 
@@ -28,7 +29,8 @@ class Admission:
 
     def __init__(self, max_calls: int) -> None:
         self.max_calls = max_calls
-        self._started: dict[str, deque[float]] = {}
+        self._started: dict[str, tuple[float, ...]] = {}
+        self._forget_at = LEAST
 
     def refuse(
         self, caller: str, load: Load, now: float, *, per_caller: int, per_line: int | None = None
@@ -42,17 +44,15 @@ class Admission:
             return "line-full"
         if not caller.startswith("+"):
             return None
-        starts = self._started.setdefault(caller, deque())
-        while starts and starts[0] <= now - HOUR:
-            starts.popleft()
+        starts = tuple(at for at in self._started.get(caller, ()) if at > now - HOUR)
         if len(starts) >= per_caller:
             return "caller-too-often"
-        starts.append(now)
-        if len(self._started) > self.max_calls * 100:
+        if len(self._started) >= self._forget_at:
             self._forget(now)
+        self._started[caller] = (*starts, now)
         return None
 
     def _forget(self, now: float) -> None:
-        for caller, starts in list(self._started.items()):
-            if starts[-1] <= now - HOUR:
-                del self._started[caller]
+        """Let go of who has not called for an hour: at twice as many as are left, so that it costs little."""
+        self._started = {caller: starts for caller, starts in self._started.items() if starts[-1] > now - HOUR}
+        self._forget_at = max(LEAST, 2 * len(self._started))
