@@ -29,6 +29,7 @@ from gateway.audio.payload import size_of
 from gateway.call.playout import PlaybackState
 from gateway.realtime.model import AudioDelta, GatewayModel
 from gateway.realtime.playback import LedgerTracker
+from gateway.realtime.socket import Transport
 from gateway.testing.model import Fault, ModelSession, ScriptedModel, Timing, Turn, call_tool, hand_over, say
 
 pytestmark = pytest.mark.anyio
@@ -449,7 +450,8 @@ async def test_caller_audio_reaches_the_server_as_it_came() -> None:
 async def test_audio_is_sent_at_once_only_where_the_socket_takes_it() -> None:
     payload = base64.b64encode(bytes(160_000)).decode()
     async with ScriptedModel(timing=SWIFT) as model:
-        gateway_model = GatewayModel()
+        # The pong is behind megabytes that a busy machine takes seconds to read.
+        gateway_model = GatewayModel(Transport(ping_interval=30, ping_timeout=30))
         assert not gateway_model.append_audio_now(payload)
         await connected(model, gateway_model)
         model.session().link.connection.transport.pause_reading()
