@@ -9,13 +9,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import and_, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.store.database import Database
 from gateway.store.tables import hooks
 
 Kind: TypeAlias = Literal["webhook", "email", "slack"]
+
+_EARLIER = hooks.alias()
+# Built once, as it is asked for again and again: a statement leaves garbage, not collected while there are calls.
+_DUE = (
+    select(hooks)
+    .where(
+        hooks.c.state == "waiting",
+        hooks.c.due <= bindparam("now"),
+        ~(
+            select(_EARLIER.c.id)
+            .where(
+                _EARLIER.c.call_id == hooks.c.call_id,
+                _EARLIER.c.address == hooks.c.address,
+                _EARLIER.c.state == "waiting",
+                _EARLIER.c.number < hooks.c.number,
+            )
+            .exists()
+        ),
+    )
+    .order_by(hooks.c.due)
+)
 
 PAUSES = (5.0, 30.0, 120.0, 600.0, 3600.0, 6 * 3600.0, 12 * 3600.0)
 """Seconds between two tries; after as many and one, a delivery is dead."""
@@ -70,21 +91,9 @@ async def has_any(connection: AsyncConnection, call_id: str) -> bool:
 
 async def claim(database: Database, limit: int) -> list[Hook]:
     """Return deliveries that are due, which no other node tries meanwhile."""
-    earlier = hooks.alias()
-    first = ~(
-        select(earlier.c.id)
-        .where(
-            earlier.c.call_id == hooks.c.call_id,
-            earlier.c.address == hooks.c.address,
-            earlier.c.state == "waiting",
-            earlier.c.number < hooks.c.number,
-        )
-        .exists()
-    )
     now = time.time()
-    due = and_(hooks.c.state == "waiting", hooks.c.due <= now, first)
     async with database.read() as connection:
-        rows = (await connection.execute(select(hooks).where(due).order_by(hooks.c.due).limit(limit))).mappings().all()
+        rows = (await connection.execute(_DUE.limit(limit), {"now": now})).mappings().all()
     claimed = []
     for row in rows:
         async with database.write() as connection:
