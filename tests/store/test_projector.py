@@ -217,6 +217,7 @@ while True:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_a_killed_process_leaves_a_closed_record(database, url, tmp_path):
     folder = tmp_path / "calls"
     code = CRASHING.format(here=str(Path(__file__).parents[2]), folder=str(folder))

@@ -52,6 +52,7 @@ while True:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_hundred_recordings_survive_kill_9(tmp_path: Path) -> None:
     lost: list[int] = []
     for run in range(4):
