@@ -101,7 +101,6 @@ class Retention:
             StoreError: what was removed, now or before, is still in a file of the database; or the store of recordings
                 can't be reached.
         """
-        await self._finish_erasures()
         now = time.time()
         async with self.shelf.database.read() as connection:
             words = await self._due(connection, _words_due(now, self.keep))
@@ -122,6 +121,7 @@ class Retention:
             await self.shelf.database.scrub(thoroughly=thoroughly)
         else:
             await self.shelf.database.checkpoint()  # where an erasure could not
+        away = await self._finish_erasures() or away
         if away is not None:
             raise away
         return Purged(len(words), len(heard))
@@ -137,14 +137,15 @@ class Retention:
             gone[call_id] = line
         return gone, None
 
-    async def _finish_erasures(self) -> None:
-        """Remove files of calls that were erased where these files are not: by another node."""
+    async def _finish_erasures(self) -> StoreError | None:
+        """Remove files of calls that were erased where these files are not, by another node; return why not all."""
         async with self.shelf.database.read() as connection:
             erased = (await connection.execute(select(tombstones.c.call_id))).scalars().all()
         left = await anyio.to_thread.run_sync(lambda: [each for each in erased if self.shelf.has_any(each)])
         for call_id in left:
-            await self.shelf.remove_recording(call_id)
             await self.shelf.remove_log(call_id)
+        _, away = await self._remove_recordings(dict.fromkeys(left, ""))
+        return away
 
     async def older_than(self, seconds: float, *, by: str) -> Purged:
         """Remove whole calls that ended so long ago; what is held stays.

@@ -283,8 +283,10 @@ async def test_what_was_said_goes_also_while_the_store_of_recordings_is_away(she
     """And nothing else fails but what needs the store, again and again, until it is back."""
     away = "s3://calls/node1?endpoint=http://127.0.0.1:9&region=x&access_key_id=k&secret_access_key=s"
     outside = replace(shelf, recordings=Recordings(tmp_path / "recordings", away))
-    call = await recorded(shelf, whole, keep_transcript=86_400.0)
+    call, erased = await recorded(shelf, whole, keep_transcript=86_400.0), await recorded(shelf, whole)
     await filled(shelf, writer)
+    elsewhere = Shelf(shelf.database, tmp_path / "elsewhere", Recordings(tmp_path / "elsewhere"))
+    await retention.erase(elsewhere, [erased.call_id], by="tests", why="asked")  # its files are still here
     async with shelf.database.write() as connection:
         row = {"call_id": call.call_id, "began": 1.0, "consent": "x", "consent_sha256": "", "notice": "", "why": ""}
         await connection.execute(tables.recordings.insert().values(**row, keep_until=1.0))
@@ -294,6 +296,7 @@ async def test_what_was_said_goes_also_while_the_store_of_recordings_is_away(she
         found = await get_call(connection, call.call_id)
     assert found is not None
     assert (found["words_removed"], len(found["recordings"])) == (True, 1)
+    assert not (shelf.logs / f"{erased.call_id}.jsonl").exists()
     with pytest.raises(StoreError, match="store of recordings can't be reached"):
         await retention.erase(outside, [call.call_id], by="tests", why="asked")
     with anyio.move_on_after(2), capture_logs() as logged:
