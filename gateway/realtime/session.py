@@ -118,7 +118,7 @@ class RealtimeSide:
                 await self._over.wait()
                 tasks.cancel_scope.cancel()
         finally:
-            self._stop()
+            self._over.set()
             await self._close()
 
     def perform(self, command: c.AgentCommand) -> None:
@@ -135,7 +135,7 @@ class RealtimeSide:
 
     def hear(self, payload: str, size: int) -> None:
         """Take a frame of the caller's audio as a ``Hear``: at once, where nothing waits before it."""
-        if self._outbox.idle:
+        if self._outbox.idle and not self._over.is_set():
             try:
                 if self._model.append_audio_now(payload):
                     return
@@ -201,7 +201,7 @@ class RealtimeSide:
         """End the session; with a loss its last event is ``AgentLost``. Only the first call counts."""
         if self._over.is_set():
             return
-        self._stop()
+        self._over.set()
         if loss is None:
             return
         log.warning("model-lost", reason=loss.reason, detail=loss.detail, session=self._number)
@@ -209,10 +209,6 @@ class RealtimeSide:
             self._emit(AgentLost(self._number, loss.reason, loss.detail))
         except Exception:
             log.exception("agent-event-failed", kind="AgentLost", session=self._number)
-
-    def _stop(self) -> None:
-        self._over.set()
-        self._outbox.idle = False  # nothing is sent past it any more
 
     async def _close(self) -> None:
         if self._session is None:
