@@ -32,8 +32,7 @@ class CarrierClock:
     def frame(self, timestamp_ms: int, now: float) -> None:
         """Take a frame that arrived now."""
         left = timestamp_ms + FRAME_MS
-        step = left - self._left
-        self._step = max(FRAME_MS, step)
+        self._step = max(left - self._left, FRAME_MS)
         self._left = left
         self._frame_at = now
         offset = left - now * 1000.0

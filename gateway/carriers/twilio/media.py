@@ -149,7 +149,7 @@ def decode(text: bytes) -> Message:
         case Mark():
             if len(message.mark.name) > MAX_MARK_NAME:
                 raise WireError("mark: the name is too long")
-        case Connected() | Stop() | Media():
+        case Connected() | Stop():
             pass
     return message
 
