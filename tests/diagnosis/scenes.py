@@ -118,16 +118,7 @@ def file_of(scene: Drama, folder: Path) -> Path:
     writer = LogWriter(folder)
     writer.start()
     log = writer.open(scene.header)
-    for line in scene.raw:
-        match line:
-            case ("event", _, now, event, commands, placed):
-                log.append(now, event, commands, placed)
-            case ("settled", now, turn):
-                log.settled(now, [turn])
-            case ("note", now, what, details):
-                log.note(now, what, details)
-            case ("closed", now, reason, summary):
-                log.close(now, reason, summary)
+    scene.write(log)
     writer.stop()
     return log.path
 

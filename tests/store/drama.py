@@ -9,6 +9,7 @@ from gateway.call import commands as c
 from gateway.call import events as e
 from gateway.call.call import Call
 from gateway.call.policy import Policy
+from gateway.store.log import CallLog
 from gateway.store.log_lines import Closed, Entry, Header, Line, Note, Settled, named_commands
 
 WAY = 0.06
@@ -93,6 +94,19 @@ class Drama:
     def note(self, what: str, **details: Any) -> None:
         self.lines.append(Note(self.now, what, details))
         self.raw.append(("note", self.now, what, details))
+
+    def write(self, log: CallLog) -> None:
+        """Append all of the call to a log, as the gateway does."""
+        for line in self.raw:
+            match line:
+                case ("event", _, now, event, commands, placed):
+                    log.append(now, event, commands, placed)
+                case ("settled", now, turn):
+                    log.settled(now, [turn])
+                case ("note", now, what, details):
+                    log.note(now, what, details)
+                case ("closed", now, reason, summary):
+                    log.close(now, reason, summary)
 
     def run(self, seconds: float) -> None:
         """Let time pass: frames, echoes of marks, deadlines."""

@@ -54,14 +54,7 @@ def carry(scene: Scene, folder: Path) -> None:
     began = partial(recording_began, path_of(writer.folder, scene.header.call_id), scene.header)
     recorder = recordings.record(scene.header.call_id, began)
     log = writer.open(scene.header, [recorder])
-    for line in scene.raw:
-        match line:
-            case ("event", _, now, event, commands, placed):
-                log.append(now, event, commands, placed)
-            case ("settled", now, turn):
-                log.settled(now, [turn])
-            case ("closed", now, reason, summary):
-                log.close(now, reason, summary)
+    scene.write(log)
     writer.stop()
     if recorder._file is not None:
         recorder._file.close()  # as the death of a process does

@@ -76,14 +76,7 @@ def written(drama: Drama, folder: Path) -> list[Line]:
     writer = LogWriter(folder)
     writer.start()
     log = writer.open(drama.header)
-    for line in drama.raw:
-        match line:
-            case ("event", _, now, event, commands, placed):
-                log.append(now, event, commands, placed)
-            case ("settled", now, turn):
-                log.settled(now, [turn])
-            case ("closed", now, reason, summary):
-                log.close(now, reason, summary)
+    drama.write(log)
     writer.stop()
     return list(read_log(folder / f"{drama.header.call_id}.jsonl"))
 
